@@ -1,0 +1,1 @@
+"""The attendance service: who attended which booked session, read over GraphQL."""

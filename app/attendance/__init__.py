@@ -1,0 +1,1 @@
+"""The use cases of attendance: where plans, statements and the database meet."""

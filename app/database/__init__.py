@@ -1,0 +1,1 @@
+"""The only rooms that await Postgres: connections, migrations, and the embedded server."""

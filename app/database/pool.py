@@ -1,0 +1,112 @@
+"""The one room that awaits Postgres for operations: takes a statement and a site, gives rows."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from app.database.failures import DRIVER_ERRORS, outdates_connections, translate_failure
+from app.database.migrations import SERVICE_ROLE, explain_unreadiness
+
+Row = asyncpg.Record
+
+ACQUIRE_SECONDS = 2.0
+CONNECT_SECONDS = 2.0
+STATEMENT_SECONDS = 5.0
+STATEMENTS_KEPT_A_CONNECTION = 256
+ENTER_SITE = "SELECT set_config('attendance.site_id', $1, false)"
+
+
+class SiteConnection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that remembers for which site row security is set.
+
+    The service keeps no other session state, so nothing is reset when a connection is given back.
+    """
+
+    entered_site: UUID | None = None
+
+    async def enter_site(self, site_id: UUID) -> None:
+        """Let row security see this site, and no other."""
+        if self.entered_site != site_id:
+            await self.fetchval(ENTER_SITE, str(site_id))
+            self.entered_site = site_id
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Database:
+    """A pool of connections that are bound to one site at a time.
+
+    `statement_count` counts the statements sent for operations since the start.
+    """
+
+    def __init__(self, url: str, *, pool_size: int, row_security: bool) -> None:
+        self.statement_count = 0
+        self._row_security = row_security
+        self._pool = create_pool(url, pool_size, row_security=row_security)
+
+    async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
+        """Run one statement for one site.
+
+        Raises ServiceUnavailable, OperationTimeout or Conflict; any other failure is a fault of the service.
+        """
+        async with self.connection(site_id) as connection:
+            self.statement_count += 1
+            rows: list[Row] = await connection.fetch(text, *arguments)
+            return rows
+
+    @asynccontextmanager
+    async def connection(self, site_id: UUID) -> AsyncIterator[Any]:
+        """A connection that row security binds to the site; failures inside it are translated."""
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                if self._row_security:
+                    await connection.enter_site(site_id)
+                yield connection
+        except DRIVER_ERRORS as failure:
+            if outdates_connections(failure):
+                await self._pool.expire_connections()
+            translated = translate_failure(failure)
+            if translated is None:
+                raise
+            raise translated from failure
+
+    async def open(self) -> None:
+        """Prepare the pool; connections are made when they are needed, so the database may come up later."""
+        await self._pool
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def explain_unreadiness(self) -> str | None:
+        """Why operations cannot run at the moment; None when they can."""
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                return await explain_unreadiness(connection, row_security=self._row_security)
+        except DRIVER_ERRORS:
+            return "the database cannot be reached"
+
+
+def create_pool(url: str, pool_size: int, *, row_security: bool) -> asyncpg.Pool:
+    """A pool whose connections take the service's role, which row security binds, unless it is off."""
+    settings = {
+        "application_name": "attendance",
+        "jit": "off",
+        "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
+        **({"role": SERVICE_ROLE} if row_security else {}),
+    }
+    return asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=pool_size,
+        max_inactive_connection_lifetime=0,
+        connection_class=SiteConnection,
+        server_settings=settings,
+        statement_cache_size=STATEMENTS_KEPT_A_CONNECTION,
+        max_cached_statement_lifetime=0,
+        timeout=CONNECT_SECONDS,
+        command_timeout=STATEMENT_SECONDS + 1,
+    )

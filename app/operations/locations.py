@@ -1,0 +1,69 @@
+"""Where in an operation's arguments an error of the GraphQL library lies, as a path such as `filter.bookingId.eq`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    GraphQLError,
+    NameNode,
+    Node,
+    ObjectFieldNode,
+    VariableDefinitionNode,
+    VariableNode,
+)
+
+VARIABLE_PATH = re.compile(r"Variable '\$\w+' has invalid value(?: at ([^:\s]+))?:")
+ARGUMENT_NAME = re.compile(r"Argument '(?:[\w.]+\()?(\w+)[:']")
+LIST_POSITION = re.compile(r"\[\d+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentPaths:
+    """The argument path of each value in a document's arguments, and of each variable's first use."""
+
+    of_nodes: dict[int, str] = field(default_factory=dict)
+    of_variables: dict[str, str] = field(default_factory=dict)
+
+    def collect(self, node: Node, path: str) -> None:
+        """Collect what lies in a node, whose own path this is; it is empty outside of arguments."""
+        if path:
+            self.of_nodes[id(node)] = path
+        if isinstance(node, VariableNode):
+            self.of_variables.setdefault(node.name.value, path)
+        for child in list_children(node):
+            is_named = isinstance(child, ObjectFieldNode) or (isinstance(child, ArgumentNode) and not path)
+            self.collect(child, f"{path}.{child.name.value}".lstrip(".") if is_named else path)
+
+
+def list_children(node: Node) -> Iterator[Node]:
+    for key in node.keys:
+        value = getattr(node, key, None)
+        for child in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(child, Node) and not isinstance(child, NameNode | VariableDefinitionNode):
+                yield child
+
+
+def find_argument(document: DocumentNode, error: GraphQLError) -> str | None:
+    """The path of the argument at fault; None where the error is about something else."""
+    if not error.nodes:
+        return None
+    paths = ArgumentPaths()
+    paths.collect(document, "")
+    for node in error.nodes:
+        if isinstance(node, VariableDefinitionNode):
+            return find_variable_argument(paths, node.variable.name.value, error.message)
+    found = [paths.of_nodes[id(node)] for node in error.nodes if id(node) in paths.of_nodes]
+    if found:
+        return found[0]
+    named = ARGUMENT_NAME.search(error.message)
+    return named[1] if named else None
+
+
+def find_variable_argument(paths: ArgumentPaths, variable: str, message: str) -> str:
+    """Where a variable is used, followed by the place inside its value; the variable itself where nothing uses it."""
+    within = VARIABLE_PATH.match(message)
+    inner = LIST_POSITION.sub("", within[1]) if within and within[1] else ""
+    return paths.of_variables.get(variable, f"${variable}") + inner

@@ -1,0 +1,142 @@
+"""The whole run of a GraphQL request: request -> operation -> plan -> statement -> rows -> response bytes."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import orjson
+from graphql import ExecutionResult, GraphQLError, execute
+
+from app.attendance.reading import AttendanceReader
+from app.database.pool import Database
+from app.errors import BadUserInput, Forbidden, InternalServerError, OperationTimeout, ServiceError
+from app.errors import ServiceUnavailable, Unauthenticated
+from app.operations.documents import Documents, Operation
+from app.operations.failures import (
+    FormattedError,
+    RequestRefused,
+    format_field_error,
+    format_request_error,
+    format_service_error,
+    format_unforeseen,
+    refuse,
+)
+from app.operations.permissions import Caller, require_permissions
+from app.schema.context import Context
+from app.schema.schema import SCHEMA
+
+MOST_VARIABLE_ERRORS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """A request as the GraphQL-over-HTTP specification has it; `only_queries` for GET."""
+
+    query: str
+    operation_name: str | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+    only_queries: bool = False
+
+
+class Verdict(Enum):
+    """How a request ended, for whoever turns it into a status."""
+
+    EXECUTED = "executed"
+    REFUSED = "refused"
+    MUTATION_REFUSED = "mutation refused"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    UNAVAILABLE = "unavailable"
+    TIMED_OUT = "timed out"
+    FAILED = "failed"
+
+
+VERDICTS_BY_CODE = {
+    Unauthenticated.code: Verdict.UNAUTHENTICATED,
+    Forbidden.code: Verdict.FORBIDDEN,
+    ServiceUnavailable.code: Verdict.UNAVAILABLE,
+    OperationTimeout.code: Verdict.TIMED_OUT,
+    InternalServerError.code: Verdict.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response's body, and how the request ended."""
+
+    body: bytes
+    verdict: Verdict
+
+
+async def run_request(
+    request: GraphQLRequest, authenticate: Callable[[], Awaitable[Caller]], documents: Documents, database: Database
+) -> Response:
+    """Answer a request; never raises.
+
+    `authenticate` gives the caller, or raises Unauthenticated; it is asked only where the operation needs a caller.
+    """
+    try:
+        operation = documents.find_operation(request.query, request.operation_name)
+        if operation.is_mutation and request.only_queries:
+            return write_refusal([format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED)
+        context = await admit(operation, authenticate, database)
+        result = await execute_operation(operation, request.variables, context)
+        return write_response(operation, result)
+    except RequestRefused as refusal:
+        return write_refusal(refusal.errors, find_verdict(refusal.errors, Verdict.REFUSED))
+    except Exception as failure:
+        return write_refusal([format_unforeseen(failure)], Verdict.FAILED)
+
+
+async def admit(operation: Operation, authenticate: Callable[[], Awaitable[Caller]], database: Database) -> Context | None:
+    """What the operation's fields may work with: the caller's site alone, and nothing where none is needed.
+
+    Raises RequestRefused when there is no valid token, or when it does not grant what the operation needs.
+    """
+    if not operation.permissions:
+        return None
+    try:
+        caller = await authenticate()
+        require_permissions(caller, operation.permissions)
+    except ServiceError as error:
+        raise refuse(error) from error
+    return Context(AttendanceReader(database, caller.site_id))
+
+
+async def execute_operation(operation: Operation, variables: dict[str, Any], context: Context | None) -> ExecutionResult:
+    """The reference path: graphql-core runs the schema's resolvers."""
+    result = execute(
+        SCHEMA,
+        operation.document,
+        context_value=context,
+        variable_values=variables,
+        operation_name=operation.name,
+        max_coercion_errors=MOST_VARIABLE_ERRORS,
+    )
+    return result if isinstance(result, ExecutionResult) else await result
+
+
+def write_response(operation: Operation, result: ExecutionResult) -> Response:
+    if not result.errors:
+        return Response(orjson.dumps({"data": result.data}), Verdict.EXECUTED)
+    if result.data is None and all(error.path is None for error in result.errors):
+        return write_refusal(format_variable_errors(operation, result.errors), Verdict.REFUSED)
+    errors = [format_field_error(error, operation.document) for error in result.errors]
+    body = orjson.dumps({"errors": errors, "data": result.data})
+    worst = find_verdict(errors, Verdict.EXECUTED)
+    return Response(body, worst if result.data is None or worst is Verdict.UNAVAILABLE else Verdict.EXECUTED)
+
+
+def format_variable_errors(operation: Operation, errors: Sequence[GraphQLError]) -> list[FormattedError]:
+    return [format_request_error(BadUserInput.code, error, operation.document) for error in errors]
+
+
+def write_refusal(errors: Sequence[FormattedError], verdict: Verdict) -> Response:
+    return Response(orjson.dumps({"errors": errors}), verdict)
+
+
+def find_verdict(errors: Sequence[FormattedError], otherwise: Verdict) -> Verdict:
+    """The verdict of the first error whose code has one of its own."""
+    codes = [error["extensions"]["code"] for error in errors]
+    return next((VERDICTS_BY_CODE[code] for code in codes if code in VERDICTS_BY_CODE), otherwise)

@@ -1,0 +1,1 @@
+"""What to read, as frozen dataclasses: filters, orders, pages and cursors, planned without a database."""

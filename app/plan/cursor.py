@@ -1,0 +1,148 @@
+"""Cursors: opaque, URL-safe texts that hold a position in one order of one set of records.
+
+A cursor is base64url of: version (1 byte), digest of order, perspective and filter (8 bytes), the values of the
+order's keys, and a checksum (4 bytes). Version and digest are the same for a whole connection and fill base64's
+groups of three bytes exactly, so their text is made once and each cursor only appends its own values.
+"""
+
+from base64 import b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+from hashlib import blake2b
+from uuid import UUID
+from zlib import crc32
+
+from app.errors import CursorInvalid, CursorMismatch
+from app.plan.filter import Filter, Perspective
+from app.plan.order import Order
+from app.plan.properties import GUID_PROPERTIES, STATUSES, Property, Value
+
+VERSION = b"\x01"
+DIGEST_SIZE = 8
+HEAD_SIZE = len(VERSION) + DIGEST_SIZE
+CHECKSUM_SIZE = 4
+MOST_CHARACTERS = 2000
+LARGEST_INTEGER = 2**31 - 1
+
+Position = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CursorCodec:
+    """Writes and reads the cursors of one (order, perspective, filter)."""
+
+    order: Order
+    head: bytes
+    head_text: str
+    head_checksum: int
+
+    def encode(self, position: Position) -> str:
+        """The cursor of the record whose order keys have these values."""
+        tail = encode_position(self.order, position)
+        checksum = crc32(tail, self.head_checksum).to_bytes(CHECKSUM_SIZE)
+        return self.head_text + urlsafe_b64encode(tail + checksum).decode().rstrip("=")
+
+    def decode(self, cursor: str, argument: str) -> Position:
+        """The position that a cursor holds.
+
+        Raises CursorInvalid when it is malformed, and CursorMismatch when it is of another order, perspective or
+        filter; both name the argument.
+        """
+        content = decode_text(cursor)
+        if content is None:
+            raise CursorInvalid(f"`{argument}` is not a cursor of this service.", argument=argument)
+        if content[:HEAD_SIZE] != self.head:
+            raise CursorMismatch(
+                f"`{argument}` is a cursor of a query with another order, perspective or filter.", argument=argument
+            )
+        position = decode_position(self.order, content[HEAD_SIZE:])
+        if position is None:
+            raise CursorInvalid(f"`{argument}` is not a cursor of this service.", argument=argument)
+        return position
+
+
+def plan_cursors(order: Order, perspective: Perspective | None, condition: Filter | None) -> CursorCodec:
+    """The codec for the cursors of one connection."""
+    head = VERSION + digest_query(order, perspective, condition)
+    return CursorCodec(order, head, urlsafe_b64encode(head).decode(), crc32(head))
+
+
+def digest_query(order: Order, perspective: Perspective | None, condition: Filter | None) -> bytes:
+    """A digest that differs between queries whose records or order differ."""
+    parts: list[str] = [f"{key.of}{'-' if key.descending else '+'}" for key in order]
+    parts.append("perspective")
+    if perspective is not None:
+        parts += [perspective.of, str(perspective.value)]
+    parts.append("filter")
+    if condition is not None:
+        values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+        parts += [condition.of, condition.operator, *map(str, values)]
+    unambiguous = "".join(f"{len(part)}:{part}" for part in parts)
+    return blake2b(unambiguous.encode(), digest_size=DIGEST_SIZE).digest()
+
+
+def decode_text(cursor: str) -> bytes | None:
+    """The checked bytes of a cursor without its checksum; None when they are not what this service wrote."""
+    if not HEAD_SIZE < len(cursor) <= MOST_CHARACTERS or not cursor.isascii():
+        return None
+    try:
+        content = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except Base64Error:
+        return None
+    if urlsafe_b64encode(content).rstrip(b"=") != cursor.encode():
+        return None
+    body, checksum = content[:-CHECKSUM_SIZE], content[-CHECKSUM_SIZE:]
+    if not body.startswith(VERSION) or crc32(body).to_bytes(CHECKSUM_SIZE) != checksum:
+        return None
+    return body
+
+
+def encode_value(of: Property, value: Value) -> bytes:
+    if of in GUID_PROPERTIES:
+        assert isinstance(value, UUID)
+        return value.bytes
+    if of is Property.NUMBER_OF_ATTENDEES:
+        assert isinstance(value, int)
+        return value.to_bytes(4)
+    if of is Property.STATUS:
+        assert isinstance(value, str)
+        return bytes([STATUSES.index(value)])
+    text = str(value).encode()
+    return len(text).to_bytes(2) + text
+
+
+def encode_position(order: Order, position: Position) -> bytes:
+    return b"".join([encode_value(key.of, value) for key, value in zip(order, position, strict=True)])
+
+
+def decode_position(order: Order, content: bytes) -> Position | None:
+    """The values of the order's keys; None for content that no record of this service has."""
+    values: list[Value] = []
+    rest = content
+    try:
+        for key in order:
+            value, rest = decode_value(key.of, rest)
+            values.append(value)
+    except (ValueError, IndexError):
+        return None
+    position = tuple(values)
+    if encode_position(order, position) != content or any(not is_storable(value) for value in position):
+        return None
+    return position
+
+
+def is_storable(value: Value) -> bool:
+    """Whether a column can hold the value: a checksum is no signature, so a cursor may be made up."""
+    return value <= LARGEST_INTEGER if isinstance(value, int) else "\0" not in str(value)
+
+
+def decode_value(of: Property, content: bytes) -> tuple[Value, bytes]:
+    """The first value of the content, and what follows it."""
+    if of in GUID_PROPERTIES:
+        return UUID(bytes=content[:16]), content[16:]
+    if of is Property.NUMBER_OF_ATTENDEES:
+        return int.from_bytes(content[:4]), content[4:]
+    if of is Property.STATUS:
+        return STATUSES[content[0]], content[1:]
+    end = 2 + int.from_bytes(content[:2])
+    return content[2:end].decode(), content[end:]

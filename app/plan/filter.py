@@ -1,0 +1,76 @@
+"""Which records to read: the perspective of a booking or a session, and at most one filter on one property."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.errors import BadUserInput
+from app.plan.properties import STATUSES, Property, Value, parse_value
+
+MOST_VALUES = 100
+
+
+class Operator(StrEnum):
+    EQ = "eq"
+    NE = "ne"
+    IN = "in"
+    LT = "lt"
+    LE = "le"
+    GT = "gt"
+    GE = "ge"
+
+
+@dataclass(frozen=True, slots=True)
+class Perspective:
+    """The records of one booking or of one session. `of` is BOOKING_ID or SESSION_ID."""
+
+    of: Property
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition on one property; for IN, `value` is a sorted tuple of distinct values."""
+
+    of: Property
+    operator: Operator
+    value: Value | tuple[Value, ...]
+
+    @property
+    def matches_nothing(self) -> bool:
+        return self.value == ()
+
+
+def plan_perspective(of: Property, text: str, argument: str) -> Perspective:
+    """The perspective of the booking or session with this id. Raises BadUserInput naming the argument."""
+    return Perspective(of, parse_value(of, text, argument))
+
+
+def plan_filter(of: Property, operator: Operator, value: str | int | Sequence[str | int], argument: str) -> Filter | None:
+    """The filter in its simplest form: None where it lets every record pass.
+
+    Filters of one meaning become equal: `in` of one value is `eq`, and `ne` of a status is `in` of the others.
+    Raises BadUserInput naming the argument for a malformed value or a list of more than 100.
+    """
+    if operator is Operator.IN:
+        assert isinstance(value, Sequence)
+        values = plan_values(of, value, argument)
+    elif of is Property.STATUS:
+        values = tuple(status for status in STATUSES if (status == value) is (operator is Operator.EQ))
+    else:
+        assert isinstance(value, str | int)
+        return Filter(of, operator, parse_value(of, value, argument))
+    if of is Property.STATUS and len(values) == len(STATUSES):
+        return None
+    return Filter(of, Operator.EQ, values[0]) if len(values) == 1 else Filter(of, Operator.IN, values)
+
+
+def plan_values(of: Property, values: Sequence[str | int], argument: str) -> tuple[Value, ...]:
+    """The values of an `in`, sorted and distinct. Raises BadUserInput above 100 values, or for a malformed one."""
+    if len(values) > MOST_VALUES:
+        raise BadUserInput(f"`{argument}` takes at most {MOST_VALUES} values; {len(values)} were given.", argument=argument)
+    parsed = {
+        parse_value(of, value, argument, place=f"; value {position} of the list is not one")
+        for position, value in enumerate(values, start=1)
+    }
+    return tuple(sorted(parsed))  # type: ignore[type-var]

@@ -1,0 +1,38 @@
+"""In which order to read: up to five properties, with `id` as the last tie-breaker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.errors import BadUserInput
+from app.plan.properties import Property
+
+ARGUMENT = "orderBy"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderKey:
+    """A property to order by. Only the number of attendees is ever descending."""
+
+    of: Property
+    descending: bool = False
+
+
+Order = tuple[OrderKey, ...]
+
+ID_ASCENDING = OrderKey(Property.ID)
+DEFAULT_ORDER: Order = (ID_ASCENDING,)
+
+
+def plan_order(keys: Sequence[OrderKey]) -> Order:
+    """The keys that decide the order: up to and with `id`, which is added when absent, for no two records share it.
+
+    An empty list is the default order. Raises BadUserInput when a property occurs twice.
+    """
+    properties = [key.of for key in keys]
+    for position, of in enumerate(properties):
+        if of in properties[:position]:
+            name = of.upper()
+            raise BadUserInput(f"`{ARGUMENT}` names {name} twice; each property may be named once.", argument=ARGUMENT)
+    if Property.ID in properties:
+        return tuple(keys[: properties.index(Property.ID) + 1])
+    return (*keys, ID_ASCENDING)

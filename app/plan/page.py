@@ -1,0 +1,115 @@
+"""Which page to read: from which end of the order, how many records, between which positions."""
+
+from dataclasses import dataclass
+
+from app.errors import BadUserInput
+from app.plan.cursor import CursorCodec, Position, plan_cursors
+from app.plan.filter import Filter, Perspective
+from app.plan.order import Order
+from app.plan.properties import Property
+
+DEFAULT_SIZE = 50
+LARGEST_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PageArguments:
+    """The page arguments of a connection as the caller gave them; None is absent."""
+
+    first: int | None = None
+    after: str | None = None
+    last: int | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageWants:
+    """What the caller selected of a page: whether its records or cursors, which properties, and which flags."""
+
+    rows: bool = False
+    columns: frozenset[Property] = frozenset()
+    has_next: bool = False
+    has_previous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PagePlan:
+    """One page of one connection. `perspective` is None for the whole site.
+
+    `backward` reads the page from the end of the order. A record more than `size` is read when `probes_further`
+    asks whether the page has a neighbour on the side it is read towards; the flags of the sides that cursors
+    close, `asks_before` and `asks_after`, are answered by a look beyond the cursor.
+    """
+
+    perspective: Perspective | None
+    condition: Filter | None
+    order: Order
+    size: int
+    backward: bool
+    after: Position | None
+    before: Position | None
+    wants: PageWants
+
+    @property
+    def cursors(self) -> CursorCodec:
+        return plan_cursors(self.order, self.perspective, self.condition)
+
+    @property
+    def probes_further(self) -> bool:
+        return self.wants.has_previous if self.backward else self.wants.has_next
+
+    @property
+    def asks_before(self) -> bool:
+        return self.wants.has_previous and self.after is not None
+
+    @property
+    def asks_after(self) -> bool:
+        return self.wants.has_next and self.before is not None
+
+    @property
+    def row_limit(self) -> int:
+        """How many rows to read at most: one more than the page where its flag is asked for, none where nothing is."""
+        if self.probes_further:
+            return self.size + 1
+        return self.size if self.wants.rows else 0
+
+    @property
+    def needs_statement(self) -> bool:
+        is_empty = self.condition is not None and self.condition.matches_nothing
+        return not is_empty and (self.row_limit > 0 or self.asks_before or self.asks_after)
+
+    @property
+    def columns(self) -> tuple[Property, ...]:
+        """The properties to read: the selected ones and the order's, always in the same sequence."""
+        needed = self.wants.columns | {key.of for key in self.order}
+        return tuple(of for of in Property if of in needed)
+
+
+def plan_page(
+    perspective: Perspective | None, condition: Filter | None, order: Order, arguments: PageArguments, wants: PageWants
+) -> PagePlan:
+    """The page that the arguments of a connection ask for.
+
+    Follows "Pagination algorithm" of the Relay Cursor Connections specification. Raises BadUserInput for a size that
+    is negative, above 100 or given at both ends, CursorInvalid and CursorMismatch for a cursor that cannot be used.
+    """
+    size, backward = plan_size(arguments.first, arguments.last)
+    codec = plan_cursors(order, perspective, condition)
+    after = None if arguments.after is None else codec.decode(arguments.after, "after")
+    before = None if arguments.before is None else codec.decode(arguments.before, "before")
+    return PagePlan(perspective, condition, order, size, backward, after, before, wants)
+
+
+def plan_size(first: int | None, last: int | None) -> tuple[int, bool]:
+    """How many records to read, and whether from the end of the order.
+
+    Raises BadUserInput when both are given, or when one is negative or above 100.
+    """
+    if first is not None and last is not None:
+        raise BadUserInput("`first` and `last` cannot be given together.", argument="last")
+    argument, size = ("first", first) if last is None else ("last", last)
+    if size is None:
+        return DEFAULT_SIZE, False
+    if not 0 <= size <= LARGEST_SIZE:
+        raise BadUserInput(f"`{argument}` takes a number from 0 to {LARGEST_SIZE}, not {size}.", argument=argument)
+    return size, argument == "last"

@@ -1,0 +1,54 @@
+"""The properties of an attendance record, and how a caller's values for them are read."""
+
+import re
+from enum import StrEnum
+from uuid import UUID
+
+from app.errors import BadUserInput
+
+GUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")
+
+Value = UUID | str | int
+
+
+class Property(StrEnum):
+    """A property of a record; the value is its name in rows."""
+
+    ID = "id"
+    BOOKING_ID = "booking_id"
+    SESSION_ID = "session_id"
+    STATUS = "status"
+    NUMBER_OF_ATTENDEES = "number_of_attendees"
+    CREATED_AT = "created_at"
+    UPDATED_AT = "updated_at"
+
+
+GUID_PROPERTIES = frozenset({Property.ID, Property.BOOKING_ID})
+STATUSES = ("ATTENDED", "NOT_ATTENDED", "NOT_SET")
+
+
+def parse_guid(text: str, argument: str, *, place: str = "") -> UUID:
+    """Read a GUID in its canonical form, in either case.
+
+    `place` says where in a list it stands. Raises BadUserInput naming the argument.
+    """
+    if GUID_PATTERN.fullmatch(text) is None:
+        raise BadUserInput(f"`{argument}` takes a GUID such as 01890a5d-ac96-774b-bcce-b302099a8057{place}.", argument=argument)
+    return UUID(text)
+
+
+def parse_text(text: str, argument: str, *, place: str = "") -> str:
+    """Check that Postgres can hold a text. Raises BadUserInput naming the argument."""
+    if "\0" in text or SURROGATE_PATTERN.search(text) is not None:
+        raise BadUserInput(f"`{argument}` holds a character that cannot be stored{place}.", argument=argument)
+    return text
+
+
+def parse_value(of: Property, value: str | int, argument: str, *, place: str = "") -> Value:
+    """Read a caller's value of a property. Raises BadUserInput naming the argument."""
+    if isinstance(value, int):
+        return value
+    if of in GUID_PROPERTIES:
+        return parse_guid(value, argument, place=place)
+    return parse_text(value, argument, place=place)

@@ -1,0 +1,30 @@
+"""What to add up over all records that match, whatever the page."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.plan.filter import Filter, Perspective
+
+
+class Aggregate(StrEnum):
+    """A figure over the matching records; the value is its name in rows."""
+
+    TOTAL = "total"
+    ATTENDED = "attended"
+    NOT_ATTENDED = "not_attended"
+    NOT_SET = "not_set"
+    ATTENDEES = "attendees"
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryPlan:
+    """The figures to compute for one connection; `aggregates` is what was selected."""
+
+    perspective: Perspective | None
+    condition: Filter | None
+    aggregates: frozenset[Aggregate]
+
+    @property
+    def needs_statement(self) -> bool:
+        is_empty = self.condition is not None and self.condition.matches_nothing
+        return bool(self.aggregates) and not is_empty

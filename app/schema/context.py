@@ -1,0 +1,79 @@
+"""What the resolvers of one operation share: the reader, and a batch for what fields of many parents ask for."""
+
+import asyncio
+from collections.abc import Awaitable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from strawberry.dataloader import DataLoader
+
+from app.attendance.reading import AttendanceReader, Figures, Page
+from app.database.pool import Row
+from app.plan.filter import Perspective
+from app.plan.page import PagePlan
+from app.plan.properties import Property
+from app.plan.summary import SummaryPlan
+
+ConnectionPlan = tuple[PagePlan, SummaryPlan]
+Loaded = tuple[Page, Figures]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRequest:
+    """A record by its id, and the properties wanted of it."""
+
+    id: UUID
+    columns: frozenset[Property]
+
+
+class Context:
+    """The state of one operation. Fields that ask for the same thing of several parents are read together."""
+
+    def __init__(self, reader: AttendanceReader) -> None:
+        self.reader = reader
+        self.selections: dict[Hashable, Any] = {}
+        self._connections: DataLoader[ConnectionPlan, Loaded] = DataLoader(self._load_connections)
+        self._records: DataLoader[RecordRequest, Row | None] = DataLoader(self._load_records)
+
+    def load_connection(self, plan: PagePlan, summary: SummaryPlan) -> Awaitable[Loaded]:
+        """The page and figures of one parent, which the plans' perspective names."""
+        return self._connections.load((plan, summary))
+
+    def load_record(self, record_id: UUID, columns: frozenset[Property]) -> Awaitable[Row | None]:
+        """A record, or None where the site has none with this id."""
+        return self._records.load(RecordRequest(record_id, columns))
+
+    def load_records(self, ids: Sequence[UUID], columns: frozenset[Property]) -> Awaitable[list[Row | None]]:
+        """Records in the order of their ids, with None for each that the site does not have."""
+        return self._records.load_many([RecordRequest(record_id, columns) for record_id in ids])
+
+    async def _load_connections(self, plans: list[ConnectionPlan]) -> list[Loaded | BaseException]:
+        """Plans that differ in their parent alone are read together; a failure is the result of its own plans."""
+        groups: dict[tuple[Property, ConnectionPlan], list[int]] = {}
+        for position, (page, summary) in enumerate(plans):
+            shape = (replace(page, perspective=None), replace(summary, perspective=None))
+            groups.setdefault((parent_of(page).of, shape), []).append(position)
+        reads = [
+            self.reader.read_connections(of, [parent_of(plans[position][0]).value for position in positions], *shape)
+            for (of, shape), positions in groups.items()
+        ]
+        results: dict[int, Loaded | BaseException] = {}
+        for positions, outcome in zip(groups.values(), await gather_outcomes(reads), strict=True):
+            many = [outcome] * len(positions) if isinstance(outcome, BaseException) else outcome
+            results.update(zip(positions, many, strict=True))
+        return [results[position] for position in range(len(plans))]
+
+    async def _load_records(self, requests: list[RecordRequest]) -> list[Row | None]:
+        columns = frozenset[Property]().union(*(request.columns for request in requests))
+        records = await self.reader.read_records(list({request.id for request in requests}), columns)
+        return [records.get(request.id) for request in requests]
+
+
+async def gather_outcomes(reads: Sequence[Awaitable[list[Loaded]]]) -> list[list[Loaded] | BaseException]:
+    return await asyncio.gather(*reads, return_exceptions=True)
+
+
+def parent_of(plan: PagePlan) -> Perspective:
+    assert plan.perspective is not None
+    return plan.perspective

@@ -1,0 +1,39 @@
+"""What a root field needs, and which scopes grant it: declared once, beside the fields."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Permission(Enum):
+    """What a caller must be allowed to do before a root field is run."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A permission scope as tokens name it, and what it grants."""
+
+    id: str
+    name: str
+    grants: frozenset[Permission]
+
+
+READS = frozenset({Permission.READ})
+READS_AND_WRITES = frozenset({Permission.READ, Permission.WRITE})
+
+SCOPES = (
+    Scope("SCOPE.DC-BOOKINGS.READ-BOOKINGS-SENSITIVE", "Read Bookings - Including Participants", READS),
+    Scope("SCOPE.DC-BOOKINGS-MEGA.READ-BOOKINGS", "Read Bookings - all read permissions", READS),
+    Scope("SCOPE.BOOKINGS.CONFIGURATION", "Manage Bookings Services and Settings", READS),
+    Scope("SCOPE.DC-BOOKINGS.MANAGE-BOOKINGS", "Manage Bookings", READS_AND_WRITES),
+    Scope("SCOPE.DC-BOOKINGS-MEGA.MANAGE-BOOKINGS", "Manage Bookings - all permissions", READS_AND_WRITES),
+)
+
+METADATA_KEY = "permission"
+
+
+def needs(permission: Permission) -> dict[str, Permission]:
+    """The metadata by which a root field declares its permission."""
+    return {METADATA_KEY: permission}

@@ -1,0 +1,80 @@
+"""The root fields that read; each declares the permission it needs."""
+
+from typing import Annotated
+
+import strawberry
+
+from app.errors import BadUserInput
+from app.plan.properties import parse_guid
+from app.schema.connecting import read_connection
+from app.schema.inputs import AttendanceFilter, AttendanceOrder, AttendancePerspective, to_perspective
+from app.schema.permissions import Permission, needs
+from app.schema.selection import ResolveInfo, select_columns, select_subfields
+from app.schema.types import Attendance, AttendanceConnection, Node, build_attendance, build_request, or_none
+
+MOST_IDS = 100
+PERSPECTIVE = strawberry.argument(
+    description="Whose attendance to look at: that of one booking, or that of one session. Absent: the whole site's."
+)
+FILTER = strawberry.argument(description="At most one filter on one property.")
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(
+        description="One attendance record of the caller's site, or null when the site has none with this id.",
+        metadata=needs(Permission.READ),
+    )
+    async def attendance(self, info: ResolveInfo, id: strawberry.ID) -> Attendance | None:  # noqa: A002
+        return await read_record(info, id, "id")
+
+    @strawberry.field(
+        description="Attendance records of the caller's site, a page at a time.\n"
+        "Without `first` and `last` a page holds 50 records; it never holds more than 100.",
+        metadata=needs(Permission.READ),
+    )
+    async def attendances(
+        self,
+        info: ResolveInfo,
+        perspective: Annotated[AttendancePerspective | None, PERSPECTIVE] = strawberry.UNSET,
+        filter: Annotated[AttendanceFilter | None, FILTER] = strawberry.UNSET,  # noqa: A002
+        order_by: list[AttendanceOrder] = [AttendanceOrder.ID_ASC],  # noqa: B006
+        first: int | None = strawberry.UNSET,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+    ) -> AttendanceConnection:
+        request = build_request(filter, order_by, first, after, last, before)
+        return AttendanceConnection(loaded=await read_connection(info, to_perspective(or_none(perspective)), request))
+
+    @strawberry.field(
+        description="Relay's refetch field. Ids that do not exist, or that another site holds, give null.",
+        metadata=needs(Permission.READ),
+    )
+    async def node(self, info: ResolveInfo, id: strawberry.ID) -> Node | None:  # noqa: A002
+        return await read_record(info, id, "id")
+
+    @strawberry.field(
+        description="Relay's refetch field for several ids (at most 100), in the order asked.",
+        metadata=needs(Permission.READ),
+    )
+    async def nodes(self, info: ResolveInfo, ids: list[strawberry.ID]) -> list[Node | None]:
+        if len(ids) > MOST_IDS:
+            raise BadUserInput(f"`ids` takes at most {MOST_IDS} ids; {len(ids)} were given.", argument="ids")
+        return await read_nodes(info, ids)
+
+
+async def read_record(info: ResolveInfo, text: str, argument: str) -> Attendance | None:
+    columns = select_columns(select_subfields(info.raw, info.raw.field_nodes))
+    row = await info.context.load_record(parse_guid(text, argument), columns)
+    return None if row is None else build_attendance(row)
+
+
+async def read_nodes(info: ResolveInfo, ids: list[strawberry.ID]) -> list[Node | None]:
+    wanted = [
+        parse_guid(text, "ids", place=f"; id {position} of the list is not one")
+        for position, text in enumerate(ids, start=1)
+    ]
+    columns = select_columns(select_subfields(info.raw, info.raw.field_nodes))
+    rows = await info.context.load_records(wanted, columns)
+    return [None if row is None else build_attendance(row) for row in rows]

@@ -1,0 +1,100 @@
+"""What a caller selected below a connection, so that only that is read."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import strawberry
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLIncludeDirective,
+    GraphQLResolveInfo,
+    GraphQLSkipDirective,
+    SelectionNode,
+    get_directive_values,
+)
+
+from app.plan.page import PageWants
+from app.plan.properties import Property
+from app.plan.summary import Aggregate
+from app.schema.names import COLUMNS_OF_FIELDS
+
+FieldsByName = dict[str, list[FieldNode]]
+
+AGGREGATES_OF_FIELDS = {
+    "total": {Aggregate.TOTAL},
+    "attended": {Aggregate.ATTENDED},
+    "notAttended": {Aggregate.NOT_ATTENDED},
+    "notSet": {Aggregate.NOT_SET},
+    "numberOfAttendees": {Aggregate.ATTENDEES},
+    "attendanceRate": {Aggregate.ATTENDED, Aggregate.NOT_ATTENDED},
+}
+
+
+class ResolveInfo(strawberry.Info[Any, Any]):
+    """What a resolver knows of the running operation, down to its selection."""
+
+    @property
+    def raw(self) -> GraphQLResolveInfo[Any]:
+        return self._raw_info
+
+
+def select_subfields(info: GraphQLResolveInfo[Any], nodes: Sequence[FieldNode]) -> FieldsByName:
+    """The fields selected below fields of one concrete type, by their names, whatever their aliases.
+
+    Each type here is the only possible one at its place, so every fragment that was validated applies.
+    """
+    fields: FieldsByName = {}
+    for node in nodes:
+        for field in walk_selections(info, node.selection_set.selections if node.selection_set else ()):
+            fields.setdefault(field.name.value, []).append(field)
+    return fields
+
+
+def walk_selections(info: GraphQLResolveInfo[Any], selections: Sequence[SelectionNode]) -> Iterator[FieldNode]:
+    for selection in selections:
+        if not is_included(info, selection):
+            continue
+        if isinstance(selection, FieldNode):
+            yield selection
+        elif isinstance(selection, FragmentSpreadNode):
+            yield from walk_selections(info, info.fragments[selection.name.value].selection_set.selections)
+        else:
+            yield from walk_selections(info, selection.selection_set.selections)  # type: ignore[attr-defined]
+
+
+def is_included(info: GraphQLResolveInfo[Any], selection: SelectionNode) -> bool:
+    """Follows "@skip" and "@include" of the GraphQL specification."""
+    if not selection.directives:
+        return True
+    skip = get_directive_values(GraphQLSkipDirective, selection, info.variable_values)  # type: ignore[arg-type]
+    include = get_directive_values(GraphQLIncludeDirective, selection, info.variable_values)  # type: ignore[arg-type]
+    return not (skip and skip["if"]) and not (include and not include["if"])
+
+
+def select_page(info: GraphQLResolveInfo[Any], connection: FieldsByName) -> PageWants:
+    """What is wanted of a connection's page."""
+    edges = select_subfields(info, connection.get("edges", ()))
+    page_info = select_subfields(info, connection.get("pageInfo", ()))
+    records = select_subfields(info, [*edges.get("node", ()), *connection.get("nodes", ())])
+    return PageWants(
+        rows=not connection.keys().isdisjoint({"edges", "nodes"})
+        or not page_info.keys().isdisjoint({"startCursor", "endCursor"}),
+        columns=select_columns(records),
+        has_next="hasNextPage" in page_info,
+        has_previous="hasPreviousPage" in page_info,
+    )
+
+
+def select_columns(record: FieldsByName) -> frozenset[Property]:
+    """The properties that the selected fields of a record are made of."""
+    return frozenset(COLUMNS_OF_FIELDS[name] for name in record if name in COLUMNS_OF_FIELDS)
+
+
+def select_aggregates(info: GraphQLResolveInfo[Any], connection: FieldsByName) -> frozenset[Aggregate]:
+    """The figures that `totalCount` and the selected fields of `summary` are made of."""
+    summary = select_subfields(info, connection.get("summary", ()))
+    aggregates = {Aggregate.TOTAL} if "totalCount" in connection else set()
+    for name in summary:
+        aggregates |= AGGREGATES_OF_FIELDS.get(name, set())
+    return frozenset(aggregates)

@@ -1,0 +1,199 @@
+"""The types of the query contract: records, the bookings and sessions they belong to, and connections of them."""
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+from app.attendance.reading import Figures
+from app.database.pool import Row
+from app.errors import BadUserInput
+from app.plan.cursor import Position
+from app.plan.filter import Perspective, plan_perspective
+from app.plan.order import Order
+from app.plan.page import PageArguments
+from app.plan.properties import Property
+from app.plan.summary import Aggregate
+from app.schema.connecting import ConnectionRequest, Loaded, read_connection_of_parent
+from app.schema.inputs import AttendanceFilter, AttendanceOrder, AttendanceStatus
+from app.schema.selection import ResolveInfo
+
+LARGEST_INTEGER = 2**31 - 1
+
+
+@strawberry.interface(description="An object that can be fetched again by its id.")
+class Node:
+    id: strawberry.ID
+
+
+@strawberry.type(description="Whether, and with how many people, a booking's participants attended one session.")
+class Attendance(Node):
+    id: strawberry.ID = strawberry.field(description="GUID.")
+    booking_id: strawberry.ID = strawberry.field(description="GUID of the booking.")
+    session_id: strawberry.ID = strawberry.field(description="Id of the session: 1 to 250 characters.")
+    status: AttendanceStatus
+    number_of_attendees: int = strawberry.field(
+        description="How many people attended: 0 or more. It may exceed what was booked (walk-ins)."
+    )
+    created_at: datetime
+    updated_at: datetime
+
+    @strawberry.field(description="The booking that the record belongs to.")
+    def booking(self) -> "Booking":
+        return Booking(id=self.booking_id)
+
+    @strawberry.field(description="The session that the record belongs to.")
+    def session(self) -> "Session":
+        return Session(id=self.session_id)
+
+
+def build_attendance(row: Row) -> Attendance:
+    """A record from a row, which has the selected properties alone; nothing resolves the others."""
+    values: dict[str, Any] = {of.value: row.get(of.value) for of in Property}
+    for of in (Property.ID, Property.BOOKING_ID):
+        values[of] = strawberry.ID(str(values[of]))
+    return Attendance(**values)
+
+
+async def resolve_attendances(
+    root: "Booking | Session",
+    info: ResolveInfo,
+    filter: AttendanceFilter | None = strawberry.UNSET,  # noqa: A002
+    order_by: list[AttendanceOrder] = [AttendanceOrder.ID_ASC],  # noqa: B006
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+    last: int | None = strawberry.UNSET,
+    before: str | None = strawberry.UNSET,
+) -> "AttendanceConnection":
+    request = build_request(filter, order_by, first, after, last, before)
+    return AttendanceConnection(loaded=await read_connection_of_parent(info, root.perspective(), request))
+
+
+@strawberry.type(description="A booking, as this service sees it (a federated entity; its key is `id`).")
+class Booking:
+    id: strawberry.ID
+    attendances: "AttendanceConnection" = strawberry.field(
+        resolver=resolve_attendances, description="Attendance for all sessions related to this booking."
+    )
+
+    def perspective(self) -> Perspective:
+        return plan_perspective(Property.BOOKING_ID, self.id, "id")
+
+
+@strawberry.type(description="A session, as this service sees it (a federated entity; its key is `id`).")
+class Session:
+    id: strawberry.ID
+    attendances: "AttendanceConnection" = strawberry.field(
+        resolver=resolve_attendances, description="Attendance for all bookings related to this session."
+    )
+
+    def perspective(self) -> Perspective:
+        return plan_perspective(Property.SESSION_ID, self.id, "id")
+
+
+@strawberry.type(description="A record in its place in a connection.")
+class AttendanceEdge:
+    cursor: str = strawberry.field(description="The record's place; give it to `after` or `before`.")
+    node: Attendance
+
+
+@strawberry.type(description="Both flags are exact, whichever way one pages.")
+class PageInfo:
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@strawberry.type(description="What all matching records add up to, whatever the page.")
+class AttendanceSummary:
+    figures: strawberry.Private[Figures]
+
+    @strawberry.field(description="How many records match.")
+    def total(self) -> int:
+        return fit_integer(self.figures[Aggregate.TOTAL], "summary.total")
+
+    @strawberry.field(description="How many of them are ATTENDED.")
+    def attended(self) -> int:
+        return fit_integer(self.figures[Aggregate.ATTENDED], "summary.attended")
+
+    @strawberry.field(description="How many of them are NOT_ATTENDED.")
+    def not_attended(self) -> int:
+        return fit_integer(self.figures[Aggregate.NOT_ATTENDED], "summary.notAttended")
+
+    @strawberry.field(description="How many of them are NOT_SET.")
+    def not_set(self) -> int:
+        return fit_integer(self.figures[Aggregate.NOT_SET], "summary.notSet")
+
+    @strawberry.field(description="Sum of numberOfAttendees over the matching records.")
+    def number_of_attendees(self) -> int:
+        return fit_integer(self.figures[Aggregate.ATTENDEES], "summary.numberOfAttendees")
+
+    @strawberry.field(description="attended / (attended + notAttended), or null where neither was recorded.")
+    def attendance_rate(self) -> float | None:
+        recorded = self.figures[Aggregate.ATTENDED] + self.figures[Aggregate.NOT_ATTENDED]
+        return self.figures[Aggregate.ATTENDED] / recorded if recorded else None
+
+
+@strawberry.type(description="A page of attendance records, and what is true of all records that match.")
+class AttendanceConnection:
+    loaded: strawberry.Private[Loaded]
+
+    @strawberry.field(description="The page's records with their cursors.")
+    def edges(self) -> list[AttendanceEdge]:
+        return [AttendanceEdge(cursor=self.write_cursor(row), node=build_attendance(row)) for row in self.loaded.page.rows]
+
+    @strawberry.field(description="The page's records without their edges.")
+    def nodes(self) -> list[Attendance]:
+        return [build_attendance(row) for row in self.loaded.page.rows]
+
+    @strawberry.field
+    def page_info(self) -> PageInfo:
+        page = self.loaded.page
+        return PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=self.write_cursor(page.rows[0]) if page.rows else None,
+            end_cursor=self.write_cursor(page.rows[-1]) if page.rows else None,
+        )
+
+    @strawberry.field(description="How many records match, whatever the page. Counted only when asked for.")
+    def total_count(self) -> int:
+        return fit_integer(self.loaded.figures[Aggregate.TOTAL], "totalCount")
+
+    @strawberry.field(
+        description="What all matching records add up to, whatever the page. Computed only when asked for."
+    )
+    def summary(self) -> AttendanceSummary:
+        return AttendanceSummary(figures=self.loaded.figures)
+
+    def write_cursor(self, row: Row) -> str:
+        return self.loaded.cursors.encode(position_of(self.loaded.plan.order, row))
+
+
+def build_request(
+    condition: AttendanceFilter | None,
+    order_by: list[AttendanceOrder],
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+) -> ConnectionRequest:
+    """The arguments of a connection field, in which null and absent are one."""
+    page = PageArguments(or_none(first), or_none(after), or_none(last), or_none(before))
+    return ConnectionRequest(or_none(condition), order_by, page)
+
+
+def or_none(value: Any) -> Any:
+    return None if value is strawberry.UNSET else value
+
+
+def position_of(order: Order, row: Row) -> Position:
+    return tuple([row[key.of] for key in order])
+
+
+def fit_integer(figure: int, field: str) -> int:
+    """A figure that GraphQL's Int can hold. Raises BadUserInput naming the field for a larger one."""
+    if figure > LARGEST_INTEGER:
+        raise BadUserInput(f"`{field}` is beyond what Int can hold; narrow the query by a filter.", argument=field)
+    return figure

@@ -1,0 +1,114 @@
+"""Every setting of the service, read once from `ATTENDANCE_*` variables into a frozen `Settings`."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from app.errors import ConfigurationError
+
+PREFIX = "ATTENDANCE_"
+TRUE_WORDS = frozenset({"on", "true", "yes", "1"})
+FALSE_WORDS = frozenset({"off", "false", "no", "0"})
+KEY_NAMES = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the service is told from outside. `docs` of each field: the configuration table of the README."""
+
+    database_url: str | None = None
+    data_dir: Path
+    jwt_secret: str | None = None
+    jwt_public_key: str | None = None
+    jwks_url: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    pool_size: int = 10
+    row_security: bool = True
+    introspection: bool = False
+    explorer: bool = False
+    explorer_token: str | None = None
+    document_cache_size: int = 1000
+    max_body_bytes: int = 262_144
+    max_document_tokens: int = 1000
+
+    @property
+    def has_key(self) -> bool:
+        return any((self.jwt_secret, self.jwt_public_key, self.jwks_url))
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables that `load_settings` reads these settings back from, for processes started by this one."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {PREFIX + name.upper(): write_value(value) for name, value in values.items() if value is not None}
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from a mapping such as `os.environ`; an empty value counts as unset.
+
+    Without `DATABASE_URL` the service runs for its developer: embedded Postgres, introspection and explorer on.
+    With it, it runs for the world: both stay off unless they are turned on.
+    Raises ConfigurationError, naming the variable, for a value that cannot be used.
+    """
+    given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
+    keys = [PREFIX + name for name in KEY_NAMES if name in given]
+    if len(keys) > 1:
+        raise ConfigurationError(f"set one of {' and '.join(keys)}, not several: tokens are verified by one key")
+    is_development = "DATABASE_URL" not in given
+    return Settings(
+        database_url=read_database_url(given),
+        data_dir=Path(given.get("DATA_DIR") or default_data_dir(environ)).absolute(),
+        jwt_secret=given.get("JWT_SECRET"),
+        jwt_public_key=given.get("JWT_PUBLIC_KEY"),
+        jwks_url=given.get("JWKS_URL"),
+        jwt_issuer=given.get("JWT_ISSUER"),
+        jwt_audience=given.get("JWT_AUDIENCE"),
+        pool_size=read_number(given, "POOL_SIZE", 10, at_most=1000),
+        row_security=read_switch(given, "ROW_SECURITY", default=True),
+        introspection=read_switch(given, "INTROSPECTION", default=is_development),
+        explorer=read_switch(given, "EXPLORER", default=is_development),
+        explorer_token=given.get("EXPLORER_TOKEN"),
+        document_cache_size=read_number(given, "DOCUMENT_CACHE_SIZE", 1000, at_most=100_000),
+        max_body_bytes=read_number(given, "MAX_BODY_BYTES", 262_144, at_most=16 * 1024 * 1024),
+        max_document_tokens=read_number(given, "MAX_DOCUMENT_TOKENS", 1000, at_most=100_000),
+    )
+
+
+def default_data_dir(environ: Mapping[str, str]) -> str:
+    """Where the embedded Postgres and its key live: root's below /var/lib, where Postgres's own user can read."""
+    if os.geteuid() == 0:
+        return "/var/lib/attendance"
+    share = environ.get("XDG_DATA_HOME") or os.path.join(environ.get("HOME") or "/tmp", ".local", "share")
+    return os.path.join(share, "attendance")
+
+
+def read_database_url(given: Mapping[str, str]) -> str | None:
+    url = given.get("DATABASE_URL")
+    if url is not None and not url.startswith(("postgresql://", "postgres://")):
+        raise ConfigurationError(f"{PREFIX}DATABASE_URL must be a postgresql:// URL")
+    return url
+
+
+def read_switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = given.get(name)
+    if value is None:
+        return default
+    if value.lower() in TRUE_WORDS:
+        return True
+    if value.lower() in FALSE_WORDS:
+        return False
+    raise ConfigurationError(f"{PREFIX}{name} must be on or off, not {value!r}")
+
+
+def read_number(given: Mapping[str, str], name: str, default: int, *, at_most: int) -> int:
+    value = given.get(name)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= at_most):
+        raise ConfigurationError(f"{PREFIX}{name} must be a whole number from 1 to {at_most}, not {value!r}")
+    return int(value)
+
+
+def write_value(value: object) -> str:
+    write: Callable[[object], str] = (lambda switch: "on" if switch else "off") if isinstance(value, bool) else str
+    return write(value)

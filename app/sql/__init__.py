@@ -1,0 +1,1 @@
+"""Plans rendered as SQL text with numbered parameters; nothing here sends it."""

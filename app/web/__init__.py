@@ -1,0 +1,1 @@
+"""GraphQL over HTTP: everything that speaks Starlette lives below this package."""

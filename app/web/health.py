@@ -1,0 +1,25 @@
+"""Health: whether the process lives, and whether it can work."""
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.database.pool import Database
+
+
+def write_status(http_status: int, **content: str) -> Response:
+    return Response(orjson.dumps(content), http_status, {"Cache-Control": "no-store"}, "application/json")
+
+
+async def report_alive(_request: Request) -> Response:
+    """200 as long as the process answers."""
+    return write_status(200, status="alive")
+
+
+async def report_ready(request: Request) -> Response:
+    """200 when the database is reachable and its migrations are current; else 503 and why."""
+    database: Database = request.app.state.database
+    reason = await database.explain_unreadiness()
+    if reason is None:
+        return write_status(200, status="ready")
+    return write_status(503, status="not ready", reason=reason)

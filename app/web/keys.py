@@ -1,0 +1,134 @@
+"""The keys that verify tokens: one of the configuration, or the set that an identity provider publishes."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpx2
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from app.errors import ConfigurationError, ServiceUnavailable
+from app.settings import Settings
+
+FRESH_SECONDS = 600.0
+LEAST_SECONDS_BETWEEN_FETCHES = 10.0
+FETCH_TIMEOUT_SECONDS = 5.0
+MOST_KEYS = 100
+CURVE_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+
+logger = logging.getLogger("attendance.keys")
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A key, and the one algorithm that it is used with."""
+
+    key: Any
+    algorithm: str
+
+
+class KeySource(Protocol):
+    """Where the key for a token comes from."""
+
+    async def find_key(self, key_id: str | None) -> VerificationKey | None:
+        """The key of this id, as the token's header names it; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredKey:
+    """The one key of the configuration, whatever id a token names."""
+
+    key: VerificationKey
+
+    async def find_key(self, key_id: str | None) -> VerificationKey | None:  # noqa: ARG002
+        return self.key
+
+
+class PublishedKeys:
+    """The key set behind a JWKS URL (RFC 7517), fetched when it is first needed and then kept.
+
+    It is fetched again when it is ten minutes old, or when a token names a key that it lacks, but never more often
+    than every ten seconds. While it cannot be fetched, the keys that are known stay in use.
+    """
+
+    def __init__(self, url: str, *, fresh_seconds: float = FRESH_SECONDS) -> None:
+        self._url = url
+        self._fresh_seconds = fresh_seconds
+        self._keys: dict[str | None, VerificationKey] = {}
+        self._fetched_at = self._tried_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def find_key(self, key_id: str | None) -> VerificationKey | None:
+        if self._choose(key_id) is None or time.monotonic() - self._fetched_at > self._fresh_seconds:
+            async with self._lock:
+                await self._refresh()
+        if not self._keys:
+            raise ServiceUnavailable("The keys that verify tokens cannot be fetched at the moment; try again shortly.")
+        return self._choose(key_id)
+
+    def _choose(self, key_id: str | None) -> VerificationKey | None:
+        if key_id is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        return self._keys.get(key_id)
+
+    async def _refresh(self) -> None:
+        now = time.monotonic()
+        if now - self._tried_at < LEAST_SECONDS_BETWEEN_FETCHES:
+            return
+        self._tried_at = now
+        try:
+            async with httpx2.AsyncClient(timeout=FETCH_TIMEOUT_SECONDS) as client:
+                response = await client.get(self._url)
+            response.raise_for_status()
+            self._keys = read_key_set(response.json())
+            self._fetched_at = now
+        except (httpx2.HTTPError, ValueError, jwt.PyJWTError) as failure:
+            logger.warning("the key set cannot be fetched: %s", failure)
+
+
+def read_key_set(document: Any) -> dict[str | None, VerificationKey]:
+    """The signature keys of a key set by their ids; symmetric ones and those for encryption are left out."""
+    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+        raise ValueError("not a key set")
+    keys: dict[str | None, VerificationKey] = {}
+    for entry in document["keys"][:MOST_KEYS]:
+        if isinstance(entry, dict) and entry.get("kty") in ("RSA", "EC", "OKP") and entry.get("use", "sig") == "sig":
+            key = jwt.PyJWK(entry)
+            keys[entry.get("kid")] = VerificationKey(key.key, key.algorithm_name)
+    return keys
+
+
+def build_key_source(settings: Settings) -> KeySource:
+    """The source that the settings name. Raises ConfigurationError for a key that cannot be read, or for none."""
+    if settings.jwks_url is not None:
+        if not settings.jwks_url.startswith(("https://", "http://")):
+            raise ConfigurationError("ATTENDANCE_JWKS_URL must be an http(s) URL")
+        return PublishedKeys(settings.jwks_url)
+    if settings.jwt_public_key is not None:
+        return ConfiguredKey(read_public_key(settings.jwt_public_key))
+    if settings.jwt_secret is not None:
+        return ConfiguredKey(VerificationKey(settings.jwt_secret, "HS256"))
+    raise ConfigurationError(
+        "set ATTENDANCE_JWT_SECRET, ATTENDANCE_JWT_PUBLIC_KEY or ATTENDANCE_JWKS_URL: tokens cannot be verified without"
+    )
+
+
+def read_public_key(text: str) -> VerificationKey:
+    """A public key in PEM, whose line breaks may be written as `\\n`; its kind fixes the algorithm."""
+    try:
+        key = load_pem_public_key(text.replace("\\n", "\n").encode())
+    except ValueError as failure:
+        raise ConfigurationError("ATTENDANCE_JWT_PUBLIC_KEY is not a public key in PEM") from failure
+    if isinstance(key, RSAPublicKey):
+        return VerificationKey(key, "RS256")
+    if isinstance(key, Ed25519PublicKey):
+        return VerificationKey(key, "EdDSA")
+    if isinstance(key, EllipticCurvePublicKey) and key.curve.name in CURVE_ALGORITHMS:
+        return VerificationKey(key, CURVE_ALGORITHMS[key.curve.name])
+    raise ConfigurationError("ATTENDANCE_JWT_PUBLIC_KEY must be an RSA, an Ed25519 or a NIST curve's key")

@@ -1,0 +1,50 @@
+"""Content negotiation as GraphQL over HTTP has it: which media type a request holds, and which its answer gets."""
+
+import re
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+JSON = "application/json"
+RANGES = {
+    GRAPHQL_RESPONSE: (GRAPHQL_RESPONSE, "application/*", "*/*"),
+    JSON: (JSON, "application/*", "*/*"),
+}
+QUALITY = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
+
+
+def choose_media_type(accept: str | None) -> str | None:
+    """The media type of the answer; None where the header allows neither.
+
+    The more specific range decides a type's quality (RFC 9110, section 12.5.1). Types of the same quality are told
+    apart by how exactly they are named: a client that asks for `*/*` gets JSON, as before the new type existed.
+    """
+    if not accept or not accept.strip():
+        return JSON
+    qualities = read_qualities(accept)
+    ranked = [(*rate(qualities, media_type), media_type == JSON, media_type) for media_type in RANGES]
+    quality, _, _, best = max(ranked)
+    return best if quality > 0 else None
+
+
+def rate(qualities: dict[str, float], media_type: str) -> tuple[float, bool]:
+    """The quality that a header gives a type, and whether it names the type itself."""
+    for position, name in enumerate(RANGES[media_type]):
+        if name in qualities:
+            return qualities[name], position == 0
+    return 0.0, False
+
+
+def read_qualities(accept: str) -> dict[str, float]:
+    """The quality of each media range in an Accept header; a malformed quality counts as 1."""
+    qualities: dict[str, float] = {}
+    for item in accept.split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+        qualities[name] = float(quality) if QUALITY.fullmatch(quality) else 1.0
+    return qualities
+
+
+def holds_json(content_type: str | None) -> bool:
+    """Whether a request's body is JSON in UTF-8, which browsers send across origins only after asking."""
+    media_type, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
+    charsets = [text.removeprefix("charset=").strip('"') for text in parameters if text.startswith("charset=")]
+    return media_type == JSON and all(charset in ("utf-8", "utf8") for charset in charsets)

@@ -1,0 +1,228 @@
+"""The explorer in a real browser: it works under its policy, and keeps no token.
+
+Runs where ATTENDANCE_BROWSER names a Chromium and playwright is installed (the `browser` extra). Every test also
+fails on any error in the browser's console, a breach of the Content-Security-Policy among them.
+"""
+
+import importlib.util
+import json
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+
+BROWSER = os.environ.get("ATTENDANCE_BROWSER")
+if not BROWSER or importlib.util.find_spec("playwright") is None:
+    pytest.skip("needs ATTENDANCE_BROWSER (the path of a Chromium) and playwright", allow_module_level=True)
+
+from playwright.sync_api import expect, sync_playwright  # noqa: E402, after the skip
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+QUERY_EDITOR = ".graphiql-query-editor .CodeMirror"
+HEADER_EDITOR = "section[aria-label='Headers'] .graphiql-editor:not(.hidden) .CodeMirror"
+VARIABLE_EDITOR = "section[aria-label='Variables'] .graphiql-editor:not(.hidden) .CodeMirror"
+ANSWER = ".result-window .CodeMirror"
+PLAY = ".graphiql-execute-button"
+TWO_OPERATIONS = "query A { __typename } query B { __typename }"
+WRITE_DELAY_MILLISECONDS = 800  # GraphiQL waits up to 500 ms before it acts on an edit or stores it.
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: "Browser") -> Iterator["BrowserContext"]:
+    """A browser that has never been here."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: "BrowserContext") -> Iterator["Page"]:
+    """An empty page; the test fails when anything on it has logged an error by its end."""
+    errors: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.wait_for_load_state("networkidle")
+    assert errors == []
+
+
+def read_editor(editor: "Locator") -> str:
+    return str(editor.evaluate("element => element.CodeMirror.getValue()"))
+
+
+def write_editor(page: "Page", editor: str, text: str) -> None:
+    """Replace an editor's text, and wait until GraphiQL has taken note."""
+    page.locator(editor).evaluate("(element, text) => element.CodeMirror.setValue(text)", text)
+    page.wait_for_timeout(WRITE_DELAY_MILLISECONDS)
+
+
+def run_query(page: "Page") -> dict[str, object]:
+    """Press play; gives the answer as the page shows it."""
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        page.click(PLAY)
+    expect(page.locator(ANSWER)).to_contain_text("{")
+    answer = json.loads(read_editor(page.locator(ANSWER)))
+    assert isinstance(answer, dict)
+    return answer
+
+
+def read_storage(page: "Page") -> str:
+    """All that the page has left in the browser, once its delayed writes are done."""
+    page.wait_for_timeout(WRITE_DELAY_MILLISECONDS)
+    return str(page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"))
+
+
+def read_token(page: "Page") -> str:
+    headers = json.loads(read_editor(page.locator(HEADER_EDITOR)))
+    assert list(headers) == ["Authorization"]
+    return str(headers["Authorization"]).removeprefix("Bearer ")
+
+
+def test_the_first_query_runs_on_a_click_and_shows_data(page: "Page", explorer_url: str) -> None:
+    page.goto(explorer_url)
+    expect(page).to_have_title("Attendance · GraphiQL")
+    answer = run_query(page)
+
+    assert list(answer) == ["data"]
+    expect(page.locator(ANSWER)).to_contain_text('"totalCount"')
+    expect(page.locator(ANSWER)).to_contain_text('"bookingId"')
+
+
+def test_the_header_editor_is_open_with_the_token_that_requests_carry(page: "Page", explorer_url: str) -> None:
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request))
+    page.goto(explorer_url)
+    expect(page.locator(HEADER_EDITOR)).to_be_visible()
+    token = read_token(page)
+    run_query(page)
+
+    assert token
+    assert sent[-1].method == "POST"
+    assert sent[-1].url == explorer_url
+    assert sent[-1].headers["authorization"] == f"Bearer {token}"
+
+
+def test_the_documentation_opens_and_knows_the_schema(page: "Page", explorer_url: str) -> None:
+    page.goto(explorer_url)
+    page.click("[aria-label='Show Documentation Explorer']")
+    page.click(".graphiql-doc-explorer a:text-is('Query')")
+
+    expect(page.locator(".graphiql-doc-explorer-content")).to_contain_text("attendances")
+
+
+def test_completion_menus_and_dialogs_open_under_the_policy(page: "Page", explorer_url: str) -> None:
+    page.goto(f"{explorer_url}?{urlencode({'query': TWO_OPERATIONS})}")
+    page.click(PLAY)
+    expect(page.locator("[role='menuitem']")).to_have_text(["A", "B"])
+    page.keyboard.press("Escape")
+    for dialog in ("Open settings dialog", "Open short keys dialog"):
+        page.click(f"[aria-label='{dialog}']")
+        expect(page.locator("[role='dialog']")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("[role='dialog']")).to_be_hidden()
+    page.locator(QUERY_EDITOR).evaluate(
+        "element => { element.CodeMirror.setCursor(0, 10); element.CodeMirror.focus() }"
+    )
+    page.keyboard.press("Control+Space")
+
+    expect(page.locator(".CodeMirror-hints")).to_contain_text("attendances")
+
+
+def test_no_header_stays_in_the_browser(page: "Page", explorer_url: str) -> None:
+    page.goto(explorer_url)
+    token = read_token(page)
+    run_query(page)
+    write_editor(page, HEADER_EDITOR, json.dumps({"Authorization": f"Bearer {token}", "X-Note": "edited"}))
+    run_query(page)
+    stored = read_storage(page)
+
+    assert "FirstAttendances" in stored
+    assert token not in stored
+    assert "Bearer" not in stored
+    assert "edited" not in stored
+
+
+def test_the_token_of_an_earlier_run_never_comes_back(page: "Page", explorer_url: str) -> None:
+    page.goto(explorer_url)
+    token = read_token(page)
+    page.route(explorer_url, lambda route: answer_as_an_earlier_run(route, token))
+    page.reload()
+    assert read_token(page) == "an.earlier.token"
+    run_query(page)
+    leave_what_other_explorers_leave(page)
+    page.unroute(explorer_url)
+    page.reload()
+
+    assert read_token(page) == token
+    page.click("[aria-label='Show History']")
+    page.click(".graphiql-history-item-label >> nth=0")
+    assert read_token(page) == token
+    assert "totalCount" in str(run_query(page))
+
+
+def answer_as_an_earlier_run(route: "Route", token: str) -> None:
+    if route.request.method == "POST":
+        route.fulfill(json={"data": {}})
+    else:
+        response = route.fetch()
+        route.fulfill(response=response, body=response.text().replace(token, "an.earlier.token"))
+
+
+def leave_what_other_explorers_leave(page: "Page") -> None:
+    """Store headers under the keys that every plain GraphiQL of this origin shares."""
+    headers = json.dumps({"Authorization": "Bearer an.earlier.token"})
+    page.wait_for_timeout(WRITE_DELAY_MILLISECONDS)
+    page.evaluate("headers => localStorage.setItem('graphiql:headers', headers)", headers)
+    page.evaluate("() => localStorage.setItem('graphiql:shouldPersistHeaders', 'true')")
+
+
+def test_a_query_survives_a_reload_in_its_one_tab(page: "Page", explorer_url: str) -> None:
+    page.goto(explorer_url)
+    write_editor(page, QUERY_EDITOR, "query Mine { __typename }")
+    page.reload()
+
+    assert read_editor(page.locator(QUERY_EDITOR)) == "query Mine { __typename }"
+    expect(page.locator(".graphiql-tab")).to_have_count(1)
+
+
+def test_the_address_fills_the_editors_and_names_the_operation(page: "Page", explorer_url: str) -> None:
+    query = "query A { __typename } query B($first: Int!) { attendances(first: $first) { nodes { id } } }"
+    address = {"query": query, "variables": '{"first": 2}', "operationName": "B"}
+    page.goto(f"{explorer_url}?{urlencode(address)}")
+    answer = run_query(page)
+    assert read_editor(page.locator(QUERY_EDITOR)) == query
+    page.click("button:text-is('Variables')")
+    assert read_editor(page.locator(VARIABLE_EDITOR)) == '{"first": 2}'
+    nodes = answer["data"]["attendances"]["nodes"]  # type: ignore[index]
+    assert len(nodes) == 2
+
+
+def test_a_changed_query_is_no_longer_bound_to_the_addresss_operation(page: "Page", explorer_url: str) -> None:
+    page.goto(f"{explorer_url}?{urlencode({'query': TWO_OPERATIONS, 'operationName': 'B'})}")
+    assert run_query(page) == {"data": {"__typename": "Query"}}
+    write_editor(page, QUERY_EDITOR, "query C { __typename } query D { __typename }")
+    page.click(PLAY)
+
+    expect(page.locator("[role='menuitem']")).to_have_text(["C", "D"])

@@ -1,0 +1,209 @@
+"""The embedded Postgres runs exactly as long as a command uses it, whatever becomes of the processes."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Starter
+from embedded_commands import (
+    Person,
+    find_cluster,
+    find_postmaster,
+    find_processes,
+    find_supervisor,
+    has_ended,
+    query,
+    wait_until,
+)
+
+WRITE = "CREATE TABLE note AS SELECT 'kept' AS text"
+READ = "SELECT text FROM note"
+
+
+def test_it_starts_cold_in_seconds_and_warm_in_less_than_half_of_one(
+    person: Person, data_dir: Path, start: Starter
+) -> None:
+    durations = []
+    for _ in range(5):
+        before = time.monotonic()
+        command = start(person, data_dir)
+        url = command.wait_until_ready()
+        durations.append(time.monotonic() - before)
+        assert query(url, "SELECT 1") == "1"
+        assert command.finish() == ""
+        assert wait_until(lambda: has_ended(data_dir), within=1)
+    assert durations[0] < 10
+    assert min(durations[1:]) < 0.5
+
+
+def test_a_second_command_uses_the_server_that_runs_and_keeps_it_alive(
+    person: Person, data_dir: Path, start: Starter
+) -> None:
+    first = start(person, data_dir)
+    url = first.wait_until_ready()
+    postmaster = find_postmaster(data_dir)
+    second = start(person, data_dir)
+    assert second.wait_until_ready() == url
+    assert first.finish() == ""
+    assert query(url, "SELECT 1") == "1"
+    assert find_postmaster(data_dir) == postmaster
+    assert second.finish() == ""
+    assert wait_until(lambda: has_ended(data_dir), within=1)
+
+
+def test_a_killed_command_leaves_nothing_behind(person: Person, data_dir: Path, start: Starter) -> None:
+    command = start(person, data_dir)
+    command.wait_until_ready()
+    assert len(find_processes(data_dir)) > 2
+    command.kill()
+    assert wait_until(lambda: has_ended(data_dir))
+    assert {path.name for path in (data_dir / "embedded").iterdir()} == {"lock", "postgres.log", "postgres-18"}
+
+
+def test_a_child_of_the_command_does_not_keep_the_server_alive(person: Person, data_dir: Path, start: Starter) -> None:
+    command = start(person, data_dir, "/bin/sleep", "60")
+    _, child = command.read_words()
+    try:
+        command.kill()
+        assert wait_until(lambda: has_ended(data_dir))
+        assert Path("/proc", child).exists()
+    finally:
+        os.kill(int(child), signal.SIGKILL)
+
+
+def test_a_killed_supervisor_takes_postgres_with_it_and_the_next_command_starts_another(
+    person: Person, data_dir: Path, start: Starter
+) -> None:
+    first = start(person, data_dir)
+    query(first.wait_until_ready(), WRITE)
+    os.kill(find_supervisor(data_dir), signal.SIGKILL)
+    second = start(person, data_dir)
+    url = second.wait_until_ready()
+    assert first.finish() == ""
+    assert query(url, READ) == "kept"
+    assert second.finish() == ""
+    assert wait_until(lambda: has_ended(data_dir), within=1)
+
+
+def test_a_killed_supervisor_alone_leaves_nothing_behind(person: Person, data_dir: Path, start: Starter) -> None:
+    command = start(person, data_dir)
+    command.wait_until_ready()
+    os.kill(find_supervisor(data_dir), signal.SIGKILL)
+    assert wait_until(lambda: has_ended(data_dir))
+    assert command.finish() == ""
+
+
+def test_a_killed_postmaster_is_started_again_with_the_data_at_the_same_url(
+    person: Person, data_dir: Path, start: Starter
+) -> None:
+    command = start(person, data_dir)
+    url = command.wait_until_ready()
+    query(url, WRITE)
+    postmaster = find_postmaster(data_dir)
+    os.kill(postmaster, signal.SIGKILL)
+    assert wait_until(lambda: find_processes(data_dir) and is_ready(data_dir, other_than=postmaster))
+    assert query(url, READ) == "kept"
+    late = start(person, data_dir)
+    assert late.wait_until_ready() == url
+    assert late.finish() == ""
+    assert command.finish() == ""
+
+
+def test_after_everything_was_killed_the_next_start_has_the_data(
+    person: Person, data_dir: Path, start: Starter
+) -> None:
+    command = start(person, data_dir)
+    query(command.wait_until_ready(), WRITE)
+    for pid in find_processes(data_dir):
+        kill_if_there(pid)
+    command.kill()
+    again = start(person, data_dir)
+    assert query(again.wait_until_ready(), READ) == "kept"
+    assert again.finish() == ""
+    assert {path.name for path in (data_dir / "embedded").iterdir()} == {"lock", "postgres.log", "postgres-18"}
+
+
+def test_commands_that_start_at_once_share_one_server(person: Person, data_dir: Path, start: Starter) -> None:
+    commands = [start(person, data_dir) for _ in range(6)]
+    assert len({command.wait_until_ready() for command in commands}) == 1
+    assert find_supervisor(data_dir)
+    assert [command.finish() for command in commands] == [""] * 6
+    assert wait_until(lambda: has_ended(data_dir), within=1)
+
+
+def test_a_command_that_comes_while_the_last_one_leaves_gets_a_server(
+    person: Person, data_dir: Path, start: Starter
+) -> None:
+    current = start(person, data_dir)
+    query(current.wait_until_ready(), WRITE)
+    for turn in range(12):
+        following = start(person, data_dir)
+        time.sleep(0.01 * turn)
+        current.begin_to_finish()
+        assert query(following.wait_until_ready(), READ) == "kept"
+        assert current.finish() == ""
+        current = following
+    assert current.finish() == ""
+
+
+def test_a_terminated_supervisor_stops_postgres_in_order(person: Person, data_dir: Path, start: Starter) -> None:
+    command = start(person, data_dir)
+    command.wait_until_ready()
+    supervisor = find_supervisor(data_dir)
+    os.kill(supervisor, signal.SIGINT)
+    os.kill(supervisor, signal.SIGHUP)
+    assert not wait_until(lambda: supervisor not in find_processes(data_dir), within=0.3)
+    os.kill(supervisor, signal.SIGTERM)
+    assert wait_until(lambda: has_ended(data_dir))
+    assert "database system is shut down" in (data_dir / "embedded" / "postgres.log").read_text()
+    assert command.finish() == ""
+
+
+def test_the_supervisor_gives_up_on_a_postgres_that_keeps_crashing(
+    person: Person, data_dir: Path, start: Starter
+) -> None:
+    command = start(person, data_dir)
+    command.wait_until_ready()
+    killed: list[int] = [0]
+    while wait_until(lambda: is_ready(data_dir, other_than=killed[-1]), within=2) and len(killed) < 20:
+        killed.append(find_postmaster(data_dir))
+        kill_if_there(killed[-1])
+    assert wait_until(lambda: has_ended(data_dir))
+    assert "keeps crashing" in (data_dir / "embedded" / "postgres.log").read_text()
+    assert command.finish() == ""
+    after = start(person, data_dir)
+    assert query(after.wait_until_ready(), "SELECT 1") == "1"
+    assert after.finish() == ""
+
+
+@pytest.mark.parametrize("delay", [0.1, 0.3, 0.5])
+def test_a_start_that_is_killed_half_way_does_not_stop_the_next(
+    person: Person, data_dir: Path, start: Starter, delay: float
+) -> None:
+    half = start(person, data_dir)
+    home = data_dir / "embedded"
+    assert wait_until(lambda: any(home.glob("unfinished-*")))
+    time.sleep(delay)
+    os.kill(find_supervisor(data_dir), signal.SIGKILL)
+    half.kill()
+    command = start(person, data_dir)
+    assert query(command.wait_until_ready(), "SELECT 1") == "1"
+    assert not any(home.glob("unfinished-*"))
+    assert command.finish() == ""
+
+
+def is_ready(data_dir: Path, *, other_than: int) -> bool:
+    try:
+        lines = (find_cluster(data_dir) / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return False
+    return len(lines) > 7 and lines[7].strip() == "ready" and int(lines[0]) != other_than
+
+
+def kill_if_there(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

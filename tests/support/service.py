@@ -1,0 +1,105 @@
+"""The service as tests meet it: over HTTP, in this process, with what it sends to Postgres written down."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import jwt
+
+from app.database.pool import Database, Row
+from app.schema.permissions import SCOPES
+
+SECRET = "a secret of the tests, long enough for HS256"
+READ_SCOPE = "SCOPE.DC-BOOKINGS.READ-BOOKINGS-SENSITIVE"
+WRITE_SCOPE = "SCOPE.DC-BOOKINGS.MANAGE-BOOKINGS"
+ALL_SCOPES = tuple(scope.id for scope in SCOPES)
+COLUMNS = ("site_id", "id", "booking_id", "session_id", "status", "number_of_attendees")
+
+
+@dataclass(frozen=True, slots=True)
+class SentStatement:
+    text: str
+    arguments: tuple[object, ...]
+    site_id: UUID
+
+
+class RecordingDatabase(Database):
+    """A database that remembers each statement sent for an operation."""
+
+    def __init__(self, url: str, *, pool_size: int = 5, row_security: bool = True) -> None:
+        super().__init__(url, pool_size=pool_size, row_security=row_security)
+        self.sent: list[SentStatement] = []
+
+    async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
+        self.sent.append(SentStatement(text, tuple(arguments), site_id))
+        return await super().fetch_rows(text, arguments, site_id)
+
+    @contextmanager
+    def recording(self) -> Iterator[list[SentStatement]]:
+        """The statements sent inside the block."""
+        self.sent = []
+        yield self.sent
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as tests make and expect it."""
+
+    booking_id: UUID = field(default_factory=uuid4)
+    session_id: str = "session"
+    status: str = "ATTENDED"
+    number_of_attendees: int = 1
+    id: UUID = field(default_factory=uuid4)
+
+
+async def store(database: Database, site_id: UUID, records: Sequence[Record]) -> None:
+    """Write records as the service's own role, which row security binds."""
+    rows = [
+        (site_id, record.id, record.booking_id, record.session_id, record.status, record.number_of_attendees)
+        for record in records
+    ]
+    async with database.connection(site_id) as connection:
+        await connection.executemany(
+            f"INSERT INTO attendance ({', '.join(COLUMNS)}) VALUES ($1, $2, $3, $4, $5, $6)", rows
+        )
+
+
+def make_token(site_id: UUID | str, *scopes: str, secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
+    """A token for a site; `claims` overrides what it says, and None leaves a claim out."""
+    content = {"site_id": str(site_id), "scope": " ".join(scopes), "exp": int(time.time()) + 600, **claims}
+    return jwt.encode({name: value for name, value in content.items() if value is not None}, secret, algorithm)
+
+
+class GraphQLClient:
+    """Sends operations to the service as one caller."""
+
+    def __init__(self, http: httpx2.AsyncClient, token: str | None) -> None:
+        self.http = http
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def post(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> httpx2.Response:
+        content = {"query": query, "variables": variables}
+        return await self.http.post("/graphql", json=content, headers={**self.headers, **headers})
+
+    async def run(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The whole answer."""
+        answer: dict[str, Any] = (await self.post(query, variables)).json()
+        return answer
+
+    async def data(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of an answer without errors."""
+        answer = await self.run(query, **variables)
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def error(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The one error of an answer."""
+        answer = await self.run(query, **variables)
+        assert len(answer["errors"]) == 1, answer
+        error: dict[str, Any] = answer["errors"][0]
+        return error

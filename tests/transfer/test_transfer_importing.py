@@ -1,0 +1,128 @@
+"""The import's run without a database: batches, progress, the summary and the file of rejects."""
+
+import asyncio
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.attendance.transfer.formats import ImportFormat
+from app.attendance.transfer.importing import ImportProgress, ImportSummary, import_records
+from app.database.transfer import BatchResult, ImportRow, RejectedRow
+from app.errors import ConfigurationError
+
+BOOKING = "4a8e599f-6f50-52fb-af2a-3271f99623ba"
+NDJSON = ImportFormat.NDJSON
+
+
+class RecordingStore:
+    """Takes batches as the database would, and refuses the sessions named `refused`."""
+
+    def __init__(self) -> None:
+        self.batches: list[Sequence[ImportRow]] = []
+
+    async def __call__(self, rows: Sequence[ImportRow]) -> BatchResult:
+        self.batches.append(rows)
+        rejected = [RejectedRow(at, "refused") for at, row in enumerate(rows) if row.session_id == "refused"]
+        return BatchResult(created=len(rows) - len(rejected), updated=0, unchanged=0, rejected=rejected)
+
+
+def write_lines(*session_ids: str) -> bytes:
+    records = [{"bookingId": BOOKING, "sessionId": session_id, "status": "ATTENDED"} for session_id in session_ids]
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+
+def read_rejects(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+async def test_records_are_stored_in_batches_and_progress_is_told_after_each(tmp_path: Path) -> None:
+    store, progress = RecordingStore(), list[ImportProgress]()
+    content = write_lines(*map(str, range(7)))
+    summary = await import_records(
+        io.BytesIO(content),
+        NDJSON,
+        store,
+        rejects_path=tmp_path / "rejects",
+        report_progress=progress.append,
+        batch_records=3,
+    )
+    assert [[row.session_id for row in batch] for batch in store.batches] == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
+    assert [step.records for step in progress] == [3, 6, 7]
+    assert progress[-1].bytes_read == len(content)
+    assert summary == ImportSummary(created=7)
+    assert summary.records == 7
+
+
+async def test_rejects_of_every_stage_are_written_with_line_reason_and_record(tmp_path: Path) -> None:
+    path = tmp_path / "records.ndjson.rejects.ndjson"
+    content = write_lines("good", "refused", "") + b"not JSON\n" + write_lines("good")
+    summary = await import_records(io.BytesIO(content), NDJSON, RecordingStore(), rejects_path=path)
+    assert summary == ImportSummary(created=2, rejected=3)
+    refused, empty, unreadable = read_rejects(path)
+    assert refused["line"] == 2
+    assert refused["reason"] == "refused"
+    assert refused["record"] == {"bookingId": BOOKING, "sessionId": "refused", "status": "ATTENDED"}
+    assert empty["line"] == 3
+    assert empty["reason"] == "sessionId must be a text of 1 to 250 characters"
+    assert (unreadable["line"], unreadable["record"]) == (4, "not JSON")
+
+
+async def test_a_clean_import_leaves_no_file_of_rejects_and_removes_an_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "rejects"
+    path.write_text("stale")
+    await import_records(io.BytesIO(write_lines("good")), NDJSON, RecordingStore(), rejects_path=path)
+    assert not path.exists()
+
+
+async def test_a_batch_of_nothing_but_rejects_stores_nothing_and_goes_on(tmp_path: Path) -> None:
+    store = RecordingStore()
+    content = b"broken\n" * 4 + write_lines("good")
+    path = tmp_path / "rejects"
+    summary = await import_records(io.BytesIO(content), NDJSON, store, rejects_path=path, batch_records=2)
+    assert summary == ImportSummary(created=1, rejected=4)
+    assert len(store.batches) == 1
+    assert len(read_rejects(path)) == 4
+
+
+async def test_a_reject_that_cannot_be_repeated_is_still_told(tmp_path: Path) -> None:
+    path = tmp_path / "rejects"
+    content = b"[" * 500 + b"]" * 500
+    await import_records(io.BytesIO(content), NDJSON, RecordingStore(), rejects_path=path)
+    assert read_rejects(path) == [
+        {
+            "line": 1,
+            "reason": "the record must be an object with fields",
+            "record": "(nested too deeply to be repeated here)",
+        }
+    ]
+
+
+async def test_rejects_that_cannot_be_written_are_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "rejects"
+    with pytest.raises(ConfigurationError, match=r"cannot write the rejects to .*: No such file or directory"):
+        await import_records(io.BytesIO(b"broken\n"), NDJSON, RecordingStore(), rejects_path=path)
+
+
+async def test_a_failing_store_ends_the_import_with_its_error(tmp_path: Path) -> None:
+    async def fail(_: Sequence[ImportRow]) -> BatchResult:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await import_records(io.BytesIO(write_lines("good")), NDJSON, fail, rejects_path=tmp_path / "rejects")
+
+
+async def test_waiting_for_a_slow_source_does_not_hold_up_the_event_loop(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+
+    class SlowSource(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(timeout=10)
+            return super().read(size)
+
+    source = SlowSource(write_lines("good"))
+    summary = await import_records(source, NDJSON, RecordingStore(), rejects_path=tmp_path / "rejects")
+    assert summary == ImportSummary(created=1)
