@@ -78,8 +78,8 @@ def default_data_dir(environ: Mapping[str, str]) -> str:
     """Where the embedded Postgres and its key live: root's below /var/lib, where Postgres's own user can read."""
     if os.geteuid() == 0:
         return "/var/lib/attendance"
-    share = environ.get("XDG_DATA_HOME") or os.path.join(environ.get("HOME") or "/tmp", ".local", "share")
-    return os.path.join(share, "attendance")
+    share = environ.get("XDG_DATA_HOME") or f"{environ.get('HOME', '')}/.local/share"
+    return f"{share}/attendance"
 
 
 def read_database_url(given: Mapping[str, str]) -> str | None:

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import ViewportSize, expect, sync_playwright
 
 PICTURE = Path(__file__).with_name("graphiql.png")
-WINDOW = {"width": 1280, "height": 800}
+WINDOW = ViewportSize(width=1280, height=800)
 START_SECONDS = 60
 QUIET = (
     "--no-sandbox",
@@ -49,7 +49,7 @@ def run_demo() -> Iterator[str]:
     command = shutil.which("attendance", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if command is None:
         sys.exit("the attendance command is not installed: pip install .")
-    demo = subprocess.Popen([command, "demo", "--port", str(port)])  # noqa: S603, nothing of it comes from outside
+    demo = subprocess.Popen([command, "demo", "--port", str(port)])
     try:
         url = f"http://127.0.0.1:{port}/graphql"
         wait_until_answered(url, demo)
@@ -87,7 +87,7 @@ def take_picture(url: str) -> None:
         page.wait_for_load_state("networkidle")
         page.screenshot(path=PICTURE)
         browser.close()
-    print(PICTURE)  # noqa: T201, the command's answer
+    print(PICTURE)
 
 
 if __name__ == "__main__":

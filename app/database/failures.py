@@ -27,8 +27,8 @@ def translate_failure(failure: BaseException) -> ServiceError | None:
             return Conflict("Another change got in the way; try again.")
         is_unavailable = state == READ_ONLY_TRANSACTION or state.startswith(UNAVAILABLE_CLASSES)
         return unavailable() if is_unavailable else None
-    is_bad_value = isinstance(failure, ValueError)
-    return None if is_bad_value or not isinstance(failure, DRIVER_ERRORS) else unavailable()
+    is_no_fault_of_the_database = isinstance(failure, ValueError | BrokenPipeError)
+    return None if is_no_fault_of_the_database or not isinstance(failure, DRIVER_ERRORS) else unavailable()
 
 
 def unavailable() -> ServiceUnavailable:

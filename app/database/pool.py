@@ -1,6 +1,6 @@
 """The one room that awaits Postgres for operations: takes a statement and a site, gives rows."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ import asyncpg
 from app.database.failures import DRIVER_ERRORS, outdates_connections, translate_failure
 from app.database.migrations import SERVICE_ROLE, explain_unreadiness
 
-Row = asyncpg.Record
+Row = Mapping[str, Any]
 
 ACQUIRE_SECONDS = 2.0
 CONNECT_SECONDS = 2.0

@@ -123,7 +123,7 @@ async def store_batch(connection: Any, site_id: UUID, rows: Sequence[ImportRow],
         try:
             return await try_to_store(connection, site_id, rows, at)
         except REPEATABLE_ERRORS:
-            await asyncio.sleep(secrets.randbelow(1000) / 1000 * LONGEST_FIRST_PAUSE_SECONDS * 2**attempt)
+            await asyncio.sleep(secrets.randbelow(1000) / 1000 * LONGEST_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
     return await try_to_store(connection, site_id, rows, at)
 
 

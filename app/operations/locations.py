@@ -34,8 +34,10 @@ class ArgumentPaths:
         if isinstance(node, VariableNode):
             self.of_variables.setdefault(node.name.value, path)
         for child in list_children(node):
-            is_named = isinstance(child, ObjectFieldNode) or (isinstance(child, ArgumentNode) and not path)
-            self.collect(child, f"{path}.{child.name.value}".lstrip(".") if is_named else path)
+            if isinstance(child, ArgumentNode | ObjectFieldNode):
+                self.collect(child, f"{path}.{child.name.value}".lstrip("."))
+            else:
+                self.collect(child, path)
 
 
 def list_children(node: Node) -> Iterator[Node]:

@@ -10,8 +10,15 @@ from graphql import ExecutionResult, GraphQLError, execute
 
 from app.attendance.reading import AttendanceReader
 from app.database.pool import Database
-from app.errors import BadUserInput, Forbidden, InternalServerError, OperationTimeout, ServiceError
-from app.errors import ServiceUnavailable, Unauthenticated
+from app.errors import (
+    BadUserInput,
+    Forbidden,
+    InternalServerError,
+    OperationTimeout,
+    ServiceError,
+    ServiceUnavailable,
+    Unauthenticated,
+)
 from app.operations.documents import Documents, Operation
 from app.operations.failures import (
     FormattedError,
@@ -79,7 +86,9 @@ async def run_request(
     try:
         operation = documents.find_operation(request.query, request.operation_name)
         if operation.is_mutation and request.only_queries:
-            return write_refusal([format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED)
+            return write_refusal(
+                [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED
+            )
         context = await admit(operation, authenticate, database)
         result = await execute_operation(operation, request.variables, context)
         return write_response(operation, result)
@@ -89,7 +98,9 @@ async def run_request(
         return write_refusal([format_unforeseen(failure)], Verdict.FAILED)
 
 
-async def admit(operation: Operation, authenticate: Callable[[], Awaitable[Caller]], database: Database) -> Context | None:
+async def admit(
+    operation: Operation, authenticate: Callable[[], Awaitable[Caller]], database: Database
+) -> Context | None:
     """What the operation's fields may work with: the caller's site alone, and nothing where none is needed.
 
     Raises RequestRefused when there is no valid token, or when it does not grant what the operation needs.
@@ -104,7 +115,9 @@ async def admit(operation: Operation, authenticate: Callable[[], Awaitable[Calle
     return Context(AttendanceReader(database, caller.site_id))
 
 
-async def execute_operation(operation: Operation, variables: dict[str, Any], context: Context | None) -> ExecutionResult:
+async def execute_operation(
+    operation: Operation, variables: dict[str, Any], context: Context | None
+) -> ExecutionResult:
     """The reference path: graphql-core runs the schema's resolvers."""
     result = execute(
         SCHEMA,

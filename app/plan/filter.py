@@ -46,7 +46,9 @@ def plan_perspective(of: Property, text: str, argument: str) -> Perspective:
     return Perspective(of, parse_value(of, text, argument))
 
 
-def plan_filter(of: Property, operator: Operator, value: str | int | Sequence[str | int], argument: str) -> Filter | None:
+def plan_filter(
+    of: Property, operator: Operator, value: str | int | Sequence[str | int], argument: str
+) -> Filter | None:
     """The filter in its simplest form: None where it lets every record pass.
 
     Filters of one meaning become equal: `in` of one value is `eq`, and `ne` of a status is `in` of the others.
@@ -68,9 +70,11 @@ def plan_filter(of: Property, operator: Operator, value: str | int | Sequence[st
 def plan_values(of: Property, values: Sequence[str | int], argument: str) -> tuple[Value, ...]:
     """The values of an `in`, sorted and distinct. Raises BadUserInput above 100 values, or for a malformed one."""
     if len(values) > MOST_VALUES:
-        raise BadUserInput(f"`{argument}` takes at most {MOST_VALUES} values; {len(values)} were given.", argument=argument)
+        raise BadUserInput(
+            f"`{argument}` takes at most {MOST_VALUES} values; {len(values)} were given.", argument=argument
+        )
     parsed = {
         parse_value(of, value, argument, place=f"; value {position} of the list is not one")
         for position, value in enumerate(values, start=1)
     }
-    return tuple(sorted(parsed))  # type: ignore[type-var]
+    return tuple(sorted(parsed))

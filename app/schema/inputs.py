@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import fields
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -66,15 +66,38 @@ class IntFilter:
     ge: int | None = strawberry.UNSET
 
 
-@strawberry.input(
-    one_of=True, description="Exactly one property may be given: the API supports one filter per query."
-)
+@strawberry.input(one_of=True, description="Exactly one property may be given: the API supports one filter per query.")
 class AttendanceFilter:
     id: IDFilter | None = strawberry.UNSET
     booking_id: IDFilter | None = strawberry.UNSET
     session_id: IDFilter | None = strawberry.UNSET
     status: AttendanceStatusFilter | None = strawberry.UNSET
     number_of_attendees: IntFilter | None = strawberry.UNSET
+
+
+PerspectiveArgument = Annotated[
+    AttendancePerspective | None,
+    strawberry.argument(
+        description="Whose attendance to look at: that of one booking, or that of one session. Absent: the whole site's."
+    ),
+]
+FilterArgument = Annotated[
+    AttendanceFilter | None, strawberry.argument(description="At most one filter on one property.")
+]
+OrderArgument = Annotated[
+    list[AttendanceOrder],
+    strawberry.argument(description="Up to five properties, each once; `id` ascending decides between equals."),
+]
+FirstArgument = Annotated[
+    int | None, strawberry.argument(description="How many records to read from the start: 0 to 100, 50 when absent.")
+]
+AfterArgument = Annotated[str | None, strawberry.argument(description="Read what follows this cursor.")]
+LastArgument = Annotated[
+    int | None, strawberry.argument(description="How many records to read from the end: 0 to 100; not with `first`.")
+]
+BeforeArgument = Annotated[str | None, strawberry.argument(description="Read what precedes this cursor.")]
+IdArgument = Annotated[strawberry.ID, strawberry.argument(description="GUID of the record.")]
+IdsArgument = Annotated[list[strawberry.ID], strawberry.argument(description="GUIDs of the records: at most 100.")]
 
 
 def to_perspective(given: AttendancePerspective | None) -> Perspective | None:

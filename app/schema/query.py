@@ -1,22 +1,28 @@
 """The root fields that read; each declares the permission it needs."""
 
-from typing import Annotated
-
 import strawberry
 
 from app.errors import BadUserInput
 from app.plan.properties import parse_guid
 from app.schema.connecting import read_connection
-from app.schema.inputs import AttendanceFilter, AttendanceOrder, AttendancePerspective, to_perspective
+from app.schema.inputs import (
+    AfterArgument,
+    AttendanceOrder,
+    BeforeArgument,
+    FilterArgument,
+    FirstArgument,
+    IdArgument,
+    IdsArgument,
+    LastArgument,
+    OrderArgument,
+    PerspectiveArgument,
+    to_perspective,
+)
 from app.schema.permissions import Permission, needs
 from app.schema.selection import ResolveInfo, select_columns, select_subfields
 from app.schema.types import Attendance, AttendanceConnection, Node, build_attendance, build_request, or_none
 
 MOST_IDS = 100
-PERSPECTIVE = strawberry.argument(
-    description="Whose attendance to look at: that of one booking, or that of one session. Absent: the whole site's."
-)
-FILTER = strawberry.argument(description="At most one filter on one property.")
 
 
 @strawberry.type
@@ -25,7 +31,7 @@ class Query:
         description="One attendance record of the caller's site, or null when the site has none with this id.",
         metadata=needs(Permission.READ),
     )
-    async def attendance(self, info: ResolveInfo, id: strawberry.ID) -> Attendance | None:  # noqa: A002
+    async def attendance(self, info: ResolveInfo, id: IdArgument) -> Attendance | None:  # noqa: A002
         return await read_record(info, id, "id")
 
     @strawberry.field(
@@ -36,13 +42,13 @@ class Query:
     async def attendances(
         self,
         info: ResolveInfo,
-        perspective: Annotated[AttendancePerspective | None, PERSPECTIVE] = strawberry.UNSET,
-        filter: Annotated[AttendanceFilter | None, FILTER] = strawberry.UNSET,  # noqa: A002
-        order_by: list[AttendanceOrder] = [AttendanceOrder.ID_ASC],  # noqa: B006
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        perspective: PerspectiveArgument = strawberry.UNSET,
+        filter: FilterArgument = strawberry.UNSET,  # noqa: A002
+        order_by: OrderArgument = [AttendanceOrder.ID_ASC],  # noqa: B006
+        first: FirstArgument = strawberry.UNSET,
+        after: AfterArgument = strawberry.UNSET,
+        last: LastArgument = strawberry.UNSET,
+        before: BeforeArgument = strawberry.UNSET,
     ) -> AttendanceConnection:
         request = build_request(filter, order_by, first, after, last, before)
         return AttendanceConnection(loaded=await read_connection(info, to_perspective(or_none(perspective)), request))
@@ -51,14 +57,14 @@ class Query:
         description="Relay's refetch field. Ids that do not exist, or that another site holds, give null.",
         metadata=needs(Permission.READ),
     )
-    async def node(self, info: ResolveInfo, id: strawberry.ID) -> Node | None:  # noqa: A002
+    async def node(self, info: ResolveInfo, id: IdArgument) -> Node | None:  # noqa: A002
         return await read_record(info, id, "id")
 
     @strawberry.field(
         description="Relay's refetch field for several ids (at most 100), in the order asked.",
         metadata=needs(Permission.READ),
     )
-    async def nodes(self, info: ResolveInfo, ids: list[strawberry.ID]) -> list[Node | None]:
+    async def nodes(self, info: ResolveInfo, ids: IdsArgument) -> list[Node | None]:
         if len(ids) > MOST_IDS:
             raise BadUserInput(f"`ids` takes at most {MOST_IDS} ids; {len(ids)} were given.", argument="ids")
         return await read_nodes(info, ids)

@@ -14,4 +14,6 @@ def read_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-DATE_TIME = strawberry.scalar(name="DateTime", description="ISO 8601, UTC.", serialize=write_time, parse_value=read_time)
+DATE_TIME = strawberry.scalar(
+    name="DateTime", description="ISO 8601, UTC.", serialize=write_time, parse_value=read_time
+)

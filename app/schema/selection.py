@@ -67,8 +67,8 @@ def is_included(info: GraphQLResolveInfo[Any], selection: SelectionNode) -> bool
     """Follows "@skip" and "@include" of the GraphQL specification."""
     if not selection.directives:
         return True
-    skip = get_directive_values(GraphQLSkipDirective, selection, info.variable_values)  # type: ignore[arg-type]
-    include = get_directive_values(GraphQLIncludeDirective, selection, info.variable_values)  # type: ignore[arg-type]
+    skip = get_directive_values(GraphQLSkipDirective, selection, info.variable_values)
+    include = get_directive_values(GraphQLIncludeDirective, selection, info.variable_values)
     return not (skip and skip["if"]) and not (include and not include["if"])
 
 

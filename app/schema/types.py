@@ -15,7 +15,17 @@ from app.plan.page import PageArguments
 from app.plan.properties import Property
 from app.plan.summary import Aggregate
 from app.schema.connecting import ConnectionRequest, Loaded, read_connection_of_parent
-from app.schema.inputs import AttendanceFilter, AttendanceOrder, AttendanceStatus
+from app.schema.inputs import (
+    AfterArgument,
+    AttendanceFilter,
+    AttendanceOrder,
+    AttendanceStatus,
+    BeforeArgument,
+    FilterArgument,
+    FirstArgument,
+    LastArgument,
+    OrderArgument,
+)
 from app.schema.selection import ResolveInfo
 
 LARGEST_INTEGER = 2**31 - 1
@@ -23,7 +33,7 @@ LARGEST_INTEGER = 2**31 - 1
 
 @strawberry.interface(description="An object that can be fetched again by its id.")
 class Node:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="The id to fetch it by.")
 
 
 @strawberry.type(description="Whether, and with how many people, a booking's participants attended one session.")
@@ -31,12 +41,12 @@ class Attendance(Node):
     id: strawberry.ID = strawberry.field(description="GUID.")
     booking_id: strawberry.ID = strawberry.field(description="GUID of the booking.")
     session_id: strawberry.ID = strawberry.field(description="Id of the session: 1 to 250 characters.")
-    status: AttendanceStatus
+    status: AttendanceStatus = strawberry.field(description="Whether anybody came.")
     number_of_attendees: int = strawberry.field(
         description="How many people attended: 0 or more. It may exceed what was booked (walk-ins)."
     )
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime = strawberry.field(description="When the record was made.")
+    updated_at: datetime = strawberry.field(description="When the record was last changed.")
 
     @strawberry.field(description="The booking that the record belongs to.")
     def booking(self) -> "Booking":
@@ -58,12 +68,12 @@ def build_attendance(row: Row) -> Attendance:
 async def resolve_attendances(
     root: "Booking | Session",
     info: ResolveInfo,
-    filter: AttendanceFilter | None = strawberry.UNSET,  # noqa: A002
-    order_by: list[AttendanceOrder] = [AttendanceOrder.ID_ASC],  # noqa: B006
-    first: int | None = strawberry.UNSET,
-    after: str | None = strawberry.UNSET,
-    last: int | None = strawberry.UNSET,
-    before: str | None = strawberry.UNSET,
+    filter: FilterArgument = strawberry.UNSET,  # noqa: A002
+    order_by: OrderArgument = [AttendanceOrder.ID_ASC],  # noqa: B006
+    first: FirstArgument = strawberry.UNSET,
+    after: AfterArgument = strawberry.UNSET,
+    last: LastArgument = strawberry.UNSET,
+    before: BeforeArgument = strawberry.UNSET,
 ) -> "AttendanceConnection":
     request = build_request(filter, order_by, first, after, last, before)
     return AttendanceConnection(loaded=await read_connection_of_parent(info, root.perspective(), request))
@@ -71,7 +81,7 @@ async def resolve_attendances(
 
 @strawberry.type(description="A booking, as this service sees it (a federated entity; its key is `id`).")
 class Booking:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="GUID of the booking.")
     attendances: "AttendanceConnection" = strawberry.field(
         resolver=resolve_attendances, description="Attendance for all sessions related to this booking."
     )
@@ -82,7 +92,7 @@ class Booking:
 
 @strawberry.type(description="A session, as this service sees it (a federated entity; its key is `id`).")
 class Session:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="Id of the session: 1 to 250 characters.")
     attendances: "AttendanceConnection" = strawberry.field(
         resolver=resolve_attendances, description="Attendance for all bookings related to this session."
     )
@@ -94,15 +104,15 @@ class Session:
 @strawberry.type(description="A record in its place in a connection.")
 class AttendanceEdge:
     cursor: str = strawberry.field(description="The record's place; give it to `after` or `before`.")
-    node: Attendance
+    node: Attendance = strawberry.field(description="The record.")
 
 
 @strawberry.type(description="Both flags are exact, whichever way one pages.")
 class PageInfo:
-    has_next_page: bool
-    has_previous_page: bool
-    start_cursor: str | None
-    end_cursor: str | None
+    has_next_page: bool = strawberry.field(description="Whether any record follows the page.")
+    has_previous_page: bool = strawberry.field(description="Whether any record precedes the page.")
+    start_cursor: str | None = strawberry.field(description="Cursor of the page's first record; null on an empty page.")
+    end_cursor: str | None = strawberry.field(description="Cursor of the page's last record; null on an empty page.")
 
 
 @strawberry.type(description="What all matching records add up to, whatever the page.")
@@ -141,13 +151,15 @@ class AttendanceConnection:
 
     @strawberry.field(description="The page's records with their cursors.")
     def edges(self) -> list[AttendanceEdge]:
-        return [AttendanceEdge(cursor=self.write_cursor(row), node=build_attendance(row)) for row in self.loaded.page.rows]
+        return [
+            AttendanceEdge(cursor=self.write_cursor(row), node=build_attendance(row)) for row in self.loaded.page.rows
+        ]
 
     @strawberry.field(description="The page's records without their edges.")
     def nodes(self) -> list[Attendance]:
         return [build_attendance(row) for row in self.loaded.page.rows]
 
-    @strawberry.field
+    @strawberry.field(description="What lies around the page.")
     def page_info(self) -> PageInfo:
         page = self.loaded.page
         return PageInfo(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from uuid import UUID
 
 from app.plan.cursor import Position
 from app.plan.filter import Filter, Operator, Perspective
@@ -32,8 +31,7 @@ class Bound:
 
 
 def where_site(site: Parameter) -> Fragment:
-    """The condition that no statement is without. `site` holds the site's UUID."""
-    assert isinstance(site.value, UUID)
+    """The condition that no statement is without."""
     return sql("{} = {}", SITE, site)
 
 
@@ -58,7 +56,9 @@ def bound_at(order: Order, position: Position | None) -> Bound | None:
     if position is None:
         return None
     columns = join(", ", map(name_order_column, order))
-    values = join(", ", [sql("{}", Parameter(order_value(key, value))) for key, value in zip(order, position, strict=True)])
+    values = join(
+        ", ", [sql("{}", Parameter(order_value(key, value))) for key, value in zip(order, position, strict=True)]
+    )
     return Bound(sql("({})", columns), sql("({})", values)) if len(order) > 1 else Bound(columns, values)
 
 

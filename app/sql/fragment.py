@@ -27,7 +27,8 @@ class Fragment:
 
     def to_statement(self, site: Parameter) -> Statement:
         """Number the parameters in the order in which they first occur, after the site, which is always `$1`."""
-        assert site in self.parts, "a statement without its site"
+        if site not in self.parts:
+            raise ValueError("a statement without its site")
         numbers = {site: 1}
         text = "".join(
             [part if isinstance(part, str) else f"${numbers.setdefault(part, len(numbers) + 1)}" for part in self.parts]

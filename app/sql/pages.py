@@ -104,7 +104,9 @@ def reads_values_apart(plan: PagePlan) -> bool:
     return is_list and not reads_by_id and plan.perspective is None and plan.order == DEFAULT_ORDER
 
 
-def select_merged_rows(scope: Sequence[Fragment], plan: PagePlan, after: Bound | None, before: Bound | None) -> Fragment:
+def select_merged_rows(
+    scope: Sequence[Fragment], plan: PagePlan, after: Bound | None, before: Bound | None
+) -> Fragment:
     """The rows of a page of an `in` filter, as the first rows of the pages of its values."""
     assert plan.condition is not None
     assert isinstance(plan.condition.value, tuple)
@@ -139,8 +141,9 @@ def select_neighbours(
 
 
 def look_beyond(conditions: Sequence[Fragment], plan: PagePlan, name: str, *, backward: bool) -> Fragment:
-    template = "(SELECT TRUE FROM {} WHERE {} ORDER BY {} LIMIT 1) AS " + name
-    return sql(template, TABLE, all_of(conditions), order_by(plan.order, backward=backward))
+    order = order_by(plan.order, backward=backward)
+    look = sql("(SELECT TRUE FROM {} WHERE {} ORDER BY {} LIMIT 1)", TABLE, all_of(conditions), order)
+    return sql("{} AS {}", look, sql(name))
 
 
 def select_columns(plan: PagePlan) -> Fragment:

@@ -54,11 +54,11 @@ class GraphQLEndpoint:
         except ClientDisconnect:
             return
         except HTTPRefusal as refusal:
-            response = write_http_refusal(refusal, choose_media_type(request.headers.get("accept")) or JSON)
+            response = write_http_refusal(refusal, choose_media_type(read_accept(request)) or JSON)
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> HTTPResponse:
-        accept = ", ".join(request.headers.getlist("accept"))
+        accept = read_accept(request)
         if request.method not in ("GET", "POST"):
             raise HTTPRefusal(405, "GraphQL is asked by GET or POST.", Allow="GET, POST")
         if self.explorer is not None and request.method == "GET" and accepts_page(accept):
@@ -74,6 +74,11 @@ class GraphQLEndpoint:
         graphql_request = await read_request(request, self.most_bytes)
         response = await run_request(graphql_request, authenticate, self.documents, self.database)
         return write_http_response(response, media_type, has_token=bool(authorization))
+
+
+def read_accept(request: Request) -> str:
+    """The Accept header; several are one (RFC 9110, section 5.3)."""
+    return ", ".join(request.headers.getlist("accept"))
 
 
 def write_http_response(response: Response, media_type: str, *, has_token: bool) -> HTTPResponse:

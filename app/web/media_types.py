@@ -14,8 +14,9 @@ QUALITY = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
 def choose_media_type(accept: str | None) -> str | None:
     """The media type of the answer; None where the header allows neither.
 
-    The more specific range decides a type's quality (RFC 9110, section 12.5.1). Types of the same quality are told
-    apart by how exactly they are named: a client that asks for `*/*` gets JSON, as before the new type existed.
+    The more specific range decides a type's quality (RFC 9110, section 12.5.1). Of types of the same quality the one
+    that is named wins, and of two that are named the first. A client that asks for `*/*` gets JSON, as before the new
+    type existed.
     """
     if not accept or not accept.strip():
         return JSON
@@ -25,12 +26,12 @@ def choose_media_type(accept: str | None) -> str | None:
     return best if quality > 0 else None
 
 
-def rate(qualities: dict[str, float], media_type: str) -> tuple[float, bool]:
-    """The quality that a header gives a type, and whether it names the type itself."""
-    for position, name in enumerate(RANGES[media_type]):
+def rate(qualities: dict[str, float], media_type: str) -> tuple[float, int]:
+    """The quality that a header gives a type, and how early it names the type itself: the more, the earlier."""
+    for name in RANGES[media_type]:
         if name in qualities:
-            return qualities[name], position == 0
-    return 0.0, False
+            return qualities[name], len(qualities) - list(qualities).index(name) if name == media_type else 0
+    return 0.0, 0
 
 
 def read_qualities(accept: str) -> dict[str, float]:

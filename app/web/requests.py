@@ -46,18 +46,21 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
 
 
 def read_query_parameters(request: Request) -> dict[str, Any]:
+    """Follows "GET" of the GraphQL-over-HTTP specification, in which an empty name of an operation is none."""
     parameters: dict[str, Any] = dict(request.query_params)
+    if parameters.get("operationName") == "":
+        del parameters["operationName"]
     for name in ("variables", "extensions"):
         if name in parameters:
-            parameters[name] = parse_json(parameters[name], f"`{name}`")
+            parameters[name] = parse_json(parameters[name], f"`{name}`", argument=name)
     return parameters
 
 
-def parse_json(content: bytes | str, what: str) -> Any:
+def parse_json(content: bytes | str, what: str, *, argument: str | None = None) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as failure:
-        raise HTTPRefusal(400, f"{what} must be JSON.") from failure
+        raise HTTPRefusal(400, f"{what} must be JSON.", argument=argument) from failure
 
 
 def build_request(parameters: object, *, only_queries: bool) -> GraphQLRequest:

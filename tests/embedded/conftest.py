@@ -1,12 +1,14 @@
 """The people, places and commands of the tests of the embedded Postgres."""
 
-import functools
+import contextlib
 import os
 import pwd
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,7 @@ def code() -> Iterator[Path]:
         yield copy_code(Path(directory))
 
 
-@pytest.fixture(params=["root", "ordinary user"] if IS_ROOT else ["ordinary user"])
+@pytest.fixture(scope="session", params=["root", "ordinary user"] if IS_ROOT else ["ordinary user"])
 def person(request: pytest.FixtureRequest, code: Path) -> Person:
     """Each test runs as an ordinary user, and as root too if the tests do."""
     return find_person(code, is_root=request.param == "root")
@@ -44,6 +46,11 @@ def root(code: Path) -> Person:
     if not IS_ROOT:
         pytest.skip("only root gives Postgres another user to run as")
     return find_person(code, is_root=True)
+
+
+@pytest.fixture
+def ordinary_user(code: Path) -> Person:
+    return find_person(code, is_root=False)
 
 
 def find_person(code: Path, *, is_root: bool) -> Person:
@@ -59,31 +66,58 @@ def find_person(code: Path, *, is_root: bool) -> Person:
     return person
 
 
+@pytest.fixture(scope="session")
+def data_made_once(person: Person, code: Path) -> Iterator[Path]:
+    """A data directory that one command has used, to be copied for each test."""
+    with make_place() as place:
+        command = Command(person, code, person.give(place) / "data")
+        command.wait_until_ready()
+        assert command.finish() == ""
+        yield place / "data"
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A directory that everybody can reach, which is gone after the test, as is what runs because of it."""
     if not Path("/proc/self/fd").exists():
         pytest.skip("what runs is read from /proc, which this system does not have")
+    with make_place() as directory:
+        yield directory
+
+
+@contextlib.contextmanager
+def make_place() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="place-"))
     directory.chmod(0o755)
-    homes: set[Path] = set()
-    yield directory
-    homes.update(lock.parent for lock in directory.rglob("embedded/lock"))
     try:
-        for home in homes:
-            assert wait_until(functools.partial(has_ended, home.parent)), "something stayed behind"
+        yield directory
     finally:
-        for home in homes:
-            for pid in find_processes(home.parent):
-                os.kill(pid, signal.SIGKILL)
-            shutil.rmtree(find_store(home.parent), ignore_errors=True)
+        data_dirs = {lock.parent.parent for lock in directory.rglob("embedded/lock")}
+        left = [
+            pid
+            for data_dir in data_dirs
+            if not wait_until(partial(has_ended, data_dir))
+            for pid in find_processes(data_dir)
+        ]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        for data_dir in data_dirs:
+            shutil.rmtree(find_store(data_dir))
         shutil.rmtree(directory)
+        assert left == [], "something stayed behind"
 
 
 @pytest.fixture
-def data_dir(place: Path, person: Person) -> Path:
-    """A directory of that person's that does not exist yet."""
+def new_data_dir(place: Path, person: Person) -> Path:
+    """A directory for that person to make."""
     return person.give(place) / "data"
+
+
+@pytest.fixture
+def data_dir(new_data_dir: Path, data_made_once: Path) -> Path:
+    """That person's directory with a cluster in it."""
+    subprocess.run(["/bin/cp", "-a", str(data_made_once), str(new_data_dir)], check=True)
+    return new_data_dir
 
 
 @pytest.fixture

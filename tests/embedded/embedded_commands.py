@@ -157,12 +157,22 @@ def opens(process: Path, path: str) -> bool:
 
 
 def find_supervisor(data_dir: Path) -> int:
-    [pid] = [
-        pid
-        for pid in find_processes(data_dir)
-        if b"app.database.embedded.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    return pid
+    """The supervisor's pid, once it is the only one that looks like it: its children do until they run a program."""
+    found: list[int] = []
+
+    def is_one() -> bool:
+        found[:] = [pid for pid in find_processes(data_dir) if is_supervisor(pid)]
+        return len(found) == 1
+
+    assert wait_until(is_one), found
+    return found[0]
+
+
+def is_supervisor(pid: int) -> bool:
+    try:
+        return b"app.database.embedded.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def find_store(data_dir: Path) -> Path:

@@ -18,6 +18,7 @@ from embedded_commands import (
     find_store,
     has_ended,
     query,
+    wait_until,
 )
 
 from app.database.embedded import run_embedded_postgres
@@ -28,8 +29,8 @@ WRITE = "CREATE TABLE note AS SELECT 'kept' AS text"
 READ = "SELECT text FROM note"
 
 
-async def test_the_url_is_one_that_asyncpg_takes(person: Person, data_dir: Path, start: Starter) -> None:
-    command = start(person, data_dir)
+async def test_the_url_is_one_that_asyncpg_takes(person: Person, new_data_dir: Path, start: Starter) -> None:
+    command = start(person, new_data_dir)
     connection = await asyncpg.connect(command.wait_until_ready())
     try:
         assert await connection.fetchval("SHOW server_encoding") == "UTF8"
@@ -46,7 +47,7 @@ def test_a_variable_meant_for_another_postgres_changes_nothing(person: Person, d
     assert command.finish() == ""
 
 
-@pytest.mark.parametrize("name", ["long" * 60, "a, b", "schöne Daten"])
+@pytest.mark.parametrize("name", ["long" * 60, "schöne, lange Daten"])
 def test_the_path_of_the_data_may_be_unfit_for_a_socket(person: Person, place: Path, start: Starter, name: str) -> None:
     data_dir = person.give(place) / name
     command = start(person, data_dir)
@@ -73,12 +74,12 @@ def test_only_its_own_user_can_enter_the_directories_of_data_and_socket(
     assert command.finish() == ""
 
 
-def test_what_an_interrupted_initdb_left_is_cleared_away(person: Person, data_dir: Path, start: Starter) -> None:
-    leftover = data_dir / "embedded" / "unfinished-abc" / "base"
+def test_what_an_interrupted_initdb_left_is_cleared_away(person: Person, new_data_dir: Path, start: Starter) -> None:
+    leftover = new_data_dir / "embedded" / "unfinished-abc" / "base"
     leftover.mkdir(parents=True)
-    for path in (data_dir, data_dir / "embedded", leftover.parent, leftover):
+    for path in (new_data_dir, new_data_dir / "embedded", leftover.parent, leftover):
         person.give(path)
-    command = start(person, data_dir)
+    command = start(person, new_data_dir)
     assert query(command.wait_until_ready(), "SELECT 1") == "1"
     assert not leftover.parent.exists()
     assert command.finish() == ""
@@ -159,6 +160,20 @@ def test_root_keeps_data_elsewhere_when_postgres_cannot_reach_it_and_finds_it_ag
         assert find_store(data_dir) != store
     finally:
         shutil.rmtree(store)
+
+
+def test_root_may_use_the_data_of_an_ordinary_user_who_can_still_use_it_afterwards(
+    root: Person, ordinary_user: Person, place: Path, start: Starter
+) -> None:
+    data_dir = ordinary_user.give(place) / "data"
+    command = start(ordinary_user, data_dir)
+    query(command.wait_until_ready(), WRITE)
+    assert command.finish() == ""
+    for person in (root, ordinary_user):
+        command = start(person, data_dir)
+        assert query(command.wait_until_ready(), READ) == "kept"
+        assert find_cluster(data_dir).stat().st_uid == ordinary_user.user
+        assert command.finish() == ""
 
 
 def test_root_copies_programs_that_postgres_cannot_reach(root: Person, place: Path, code: Path, start: Starter) -> None:

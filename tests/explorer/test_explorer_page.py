@@ -20,7 +20,7 @@ from app.web.explorer.page import OWN_NAMES, VENDOR_NAMES, Explorer, accepts_pag
 
 STRICT_POLICY = (
     "default-src 'none'; script-src 'self'; "
-    "style-src 'self' 'sha256-nzTgYzXYDNe6BAHiiI7NNlfK8n/auuOAhh2t92YvuXo='; "
+    "style-src 'self'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
@@ -145,7 +145,7 @@ async def test_without_a_token_the_query_tells_where_to_put_one(vendor: Path) ->
     assert read_attribute(page, "headers") == ""
     query = read_attribute(page, "query")
     assert parse(query)
-    assert query.startswith('# It needs a token. Write into the headers below:\n#   {"Authorization": "Bearer ')
+    assert query.startswith('# Requests need a token; write into the headers below:\n#   {"Authorization": "Bearer ')
 
 
 def test_a_hostile_query_or_token_stays_inside_its_attribute() -> None:

@@ -41,7 +41,7 @@ def read_response(window: JsonWindow) -> Iterator[RawRecord | Reject]:
     while mark != b"}":
         is_records = read_name(window) == RECORDS_FIELD
         window.take(b":")
-        if is_records and window.peek() != b"[":
+        if is_records and window.peek() not in (b"[", b""):
             raise ConfigurationError(UNUSABLE)
         if is_records:
             found = True

@@ -45,10 +45,14 @@ class Account:
         return {} if self.is_own else {"user": self.user, "group": self.group, "extra_groups": []}
 
 
+def own_account() -> Account:
+    return Account(os.geteuid(), os.getegid())
+
+
 def choose_account(cluster: Path) -> Account:
     """Who runs Postgres on `cluster`: this user, or for root whoever owns the data, else `postgres` or `nobody`."""
     if os.geteuid() != 0:
-        return Account(os.geteuid(), os.getegid())
+        return own_account()
     if cluster.exists() and cluster.stat().st_uid != 0:
         return Account(cluster.stat().st_uid, cluster.stat().st_gid)
     for name in ACCOUNT_NAMES:
@@ -81,7 +85,7 @@ def start_program(
 
     Must be called from the main thread: on Linux it is the end of the *thread* that counts as the parent's death.
     """
-    return subprocess.Popen(  # noqa: S603 - Postgres's own programs, run without a shell
+    return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=output,

@@ -48,6 +48,8 @@ def reach_server(home: Path) -> tuple[socket.socket, str]:
             if reached:
                 return reached
             time.sleep(RETRY_PAUSE)
+    except TimeoutError:
+        pass
     except OSError as error:
         raise ConfigurationError(
             f"the embedded Postgres cannot use {home}: {error.strerror or error}; "
@@ -111,7 +113,7 @@ def launch_supervisor(home: Path, installation: Path, lock: int) -> socket.socke
         ours.settimeout(START_PATIENCE)
         handed_over = (lock, theirs.fileno())
         module = "app.database.embedded.supervisor"
-        launched = subprocess.run(  # noqa: S603 - this program's own module, run without a shell
+        launched = subprocess.run(
             [sys.executable, "-P", "-m", module, str(home), str(installation), *map(str, handed_over)],
             check=False,
             stdin=subprocess.DEVNULL,

@@ -23,24 +23,27 @@ INITDB_OPTIONS = (
 ERROR_LINE = re.compile(r"\b(?:FATAL|PANIC|ERROR|error):\s+(.*)")
 
 
-def read_major_version(installation: Path, account: Account) -> str | None:
-    """The major version of Postgres, such as `18`, or None when `account` cannot run it."""
+def read_major_version(installation: Path, account: Account) -> str:
+    """The major version of Postgres, such as `18`; raises ConfigurationError when `account` cannot run it."""
     try:
-        code, printed = run_program([str(installation / "bin" / "postgres"), "--version"], account)
-    except OSError:
-        return None
-    found = re.search(r"\) (\d+)", printed)
-    return found[1] if code == 0 and found else None
+        _, printed = run_program([str(installation / "bin" / "postgres"), "--version"], account)
+    except OSError as error:
+        printed = str(error)
+    found = re.match(r"postgres \(PostgreSQL\) (\d+)", printed)
+    if not found:
+        raise ConfigurationError(f"Postgres's programs in {installation} cannot be run: {find_error(printed)}")
+    return found[1]
 
 
 def ensure_programs(installation: Path, store: Path, account: Account) -> Path:
-    """An installation that `account` can run: the given one, or a copy of it in `store`."""
-    if read_major_version(installation, account):
-        return installation
-    copy = ensure_copy(installation, store, account)
-    if not read_major_version(copy, account):
-        raise ConfigurationError(f"Postgres's programs in {copy} cannot be run by user number {account.user}")
-    return copy
+    """An installation that `account` can run: the given one, or else a copy of it in `store`."""
+    try:
+        read_major_version(installation, account)
+    except ConfigurationError:
+        copy = ensure_copy(installation, store, account)
+        read_major_version(copy, account)
+        return copy
+    return installation
 
 
 def ensure_copy(installation: Path, store: Path, account: Account) -> Path:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from app.database.embedded.account import Account, choose_account
+from app.database.embedded.account import choose_account, own_account
 from app.database.embedded.layout import (
     CONTROL_SOCKET,
     LOG_NAME,
@@ -45,10 +45,10 @@ def main() -> None:
         try:
             for last in supervise(home, installation, lock, first):
                 last.close()
-        except (ConfigurationError, OSError) as error:
-            sys.stderr.write(f"{error}\n")
-            with contextlib.suppress(OSError):
-                send_answer(first, error=" ".join(str(error).split()))
+        except ConfigurationError as error:
+            refuse(first, str(error))
+        except OSError as error:
+            refuse(first, f"the embedded Postgres cannot use {home}: {error}")
 
 
 def detach() -> None:
@@ -84,12 +84,9 @@ def prepare_server(home: Path, installation: Path, lock: int) -> Iterator[tuple[
 
     Yields the server, not yet started, and the path of the control socket.
     """
-    version = read_major_version(installation, Account(os.geteuid(), os.getegid()))
-    if version is None:
-        raise ConfigurationError(f"Postgres's programs in {installation} cannot be run")
+    name = f"postgres-{read_major_version(installation, own_account())}"
     store = find_store(home)
     remove_leftovers(home, store)
-    name = f"postgres-{version}"
     account = choose_account(store / name)
     store = ensure_store(home, store / name, account)
     programs = ensure_programs(installation, store, account)
@@ -171,6 +168,13 @@ class Supervision:
             self.server.stop()
             return False
         return True
+
+
+def refuse(client: socket.socket, reason: str) -> None:
+    """Write down why this process ends, and tell the first client, who may still wait for the URL."""
+    sys.stderr.write(f"{reason}\n")
+    with contextlib.suppress(OSError):
+        send_answer(client, error=" ".join(reason.split()))
 
 
 def send_answer(client: socket.socket, **answer: str) -> None:

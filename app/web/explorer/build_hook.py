@@ -130,7 +130,7 @@ def pack_packages(folder: Path, files: Sequence[VendorFile]) -> None:
         raise FilesUnavailable("npm is not on PATH")
     packages = sorted({f"{file.package}@{file.version}" for file in files})
     try:
-        subprocess.run(  # noqa: S603, the arguments are constants of this file
+        subprocess.run(
             [npm, *NPM_PACK, *packages],
             cwd=folder,
             check=True,

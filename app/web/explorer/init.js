@@ -15,7 +15,6 @@
     const ownKeys = () => Object.keys(store).filter((key) => key.startsWith(STORAGE_PREFIX));
     return {
       getItem(key) {
-        if (key === HEADERS_KEY) return headers;
         const text = store.getItem(STORAGE_PREFIX + key);
         if (text === null) return FIRST_VALUES[key] ?? null;
         return KEYS_WITH_HEADERS.has(key) ? replaceHeaders(text, headers) : text;

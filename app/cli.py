@@ -1,0 +1,266 @@
+"""The command line: serve, try out, migrate, move data in and out, and issue tokens."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import UUID
+
+import click
+import uvicorn
+
+from app.attendance.demo import DEMO_SITES, load_demo
+from app.attendance.transfer.exporting import export_records
+from app.attendance.transfer.formats import ImportFormat, guess_format
+from app.attendance.transfer.importing import ImportProgress, ImportSummary, import_records
+from app.database.embedded import run_embedded_postgres
+from app.database.migrations import migrate
+from app.database.pool import Database
+from app.database.transfer import BatchResult, ImportRow, fetch_export, store_batch
+from app.errors import BadUserInput, ConfigurationError, ServiceError
+from app.plan.properties import parse_guid
+from app.schema.permissions import SCOPES
+from app.schema.schema import print_schema
+from app.settings import Settings, load_settings
+from app.web.authentication import build_authenticator
+from app.web.tokens import ensure_key, issue_token
+
+READ_SCOPE = "SCOPE.DC-BOOKINGS.READ-BOOKINGS-SENSITIVE"
+WRITE_SCOPE = "SCOPE.DC-BOOKINGS.MANAGE-BOOKINGS"
+APPLICATION = "app.web.application:create_application"
+DRAIN_SECONDS = 10
+TOKEN_HOURS = 24.0
+DEMO_TOKEN_HOURS = 24.0 * 30
+
+
+class Refused(click.ClickException):
+    """A setting, a file or an argument that cannot be used: one line, exit code 2."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """The commands, whose foreseen failures are told in one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as failure:
+            raise Refused(" ".join(str(failure).split())) from failure
+        except ServiceError as failure:
+            raise click.ClickException(failure.message) from failure
+
+
+class Guid(click.ParamType[UUID]):
+    """A GUID in its canonical form."""
+
+    name = "GUID"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+        try:
+            return value if isinstance(value, UUID) else parse_guid(value, "--site")
+        except BadUserInput:
+            self.fail(f"{value!r} is not a GUID", param, ctx)
+
+
+SITE = click.option("--site", "site_id", type=Guid(), required=True, help="GUID of the site.")
+HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+PORT = click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="attendance-graphql")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Who attended which booked session: a GraphQL service on Postgres."""
+    context.obj = load_settings(os.environ)
+
+
+@main.command()
+@HOST
+@PORT
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Server processes.")
+@click.pass_obj
+def serve(settings: Settings, host: str, port: int, workers: int) -> None:
+    """Serve GraphQL on /graphql, health on /healthz and /readyz."""
+    settings = ensure_key(settings)
+    build_authenticator(settings)
+    with provide_database(settings) as provided:
+        run_server(provided, host, port, workers)
+
+
+@main.command()
+@HOST
+@PORT
+@click.pass_obj
+def demo(settings: Settings, host: str, port: int) -> None:
+    """Serve demo data from an embedded Postgres, with GraphiQL and ready tokens."""
+    settings = ensure_key(replace(settings, database_url=None, introspection=True, explorer=True))
+    site_id = DEMO_SITES[0].site_id
+    read, write = (
+        issue_token(settings, site_id, [scope], hours=DEMO_TOKEN_HOURS) for scope in (READ_SCOPE, WRITE_SCOPE)
+    )
+    with provide_database(settings) as provided:
+        asyncio.run(store_demo(provided))
+        click.echo(f"GraphiQL     http://{host}:{port}/graphql\nSite         {site_id}")
+        click.echo(f"Read token   {read}\nWrite token  {write}")
+        run_server(replace(provided, explorer_token=write), host, port, workers=1)
+
+
+@main.command("migrate")
+@click.pass_obj
+def migrate_command(settings: Settings) -> None:
+    """Bring the database up to date."""
+    with provide_database(settings) as provided:
+        assert provided.database_url is not None
+        applied = asyncio.run(migrate(provided.database_url, row_security=provided.row_security))
+    click.echo("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@SITE
+@click.option("--format", "format_name", type=click.Choice(list(ImportFormat)), help="Default: by the file's name.")
+@click.pass_obj
+def import_command(settings: Settings, file: Path, site_id: UUID, format_name: str | None) -> None:
+    """Import records from FILE; - is standard input. Invalid ones go to FILE.rejects.ndjson."""
+    file_format = ImportFormat(format_name) if format_name else guess_format(file.name)
+    with open_source(file) as source, provide_database(settings) as provided:
+        summary = asyncio.run(import_file(provided, site_id, file, source, file_format))
+    click.echo(
+        f"{summary.created} created, {summary.updated} updated, {summary.unchanged} unchanged, "
+        f"{summary.rejected} rejected"
+    )
+    if summary.rejected:
+        click.echo(f"rejected records, each with its reason: {rejects_path_of(file)}", err=True)
+        sys.exit(1)
+
+
+@main.command()
+@SITE
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice([scope.id for scope in SCOPES]), help="May be repeated."
+)
+@click.option(
+    "--hours", default=TOKEN_HOURS, show_default=True, type=click.FloatRange(0, min_open=True), help="Lifetime."
+)
+@click.pass_obj
+def token(settings: Settings, site_id: UUID, scopes: Sequence[str], hours: float) -> None:
+    """Print a token for a site: by default one that may read and write."""
+    click.echo(issue_token(ensure_key(settings), site_id, scopes or (READ_SCOPE, WRITE_SCOPE), hours=hours))
+
+
+@main.command()
+def schema() -> None:
+    """Print the schema's definition language."""
+    click.echo(print_schema(), nl=False)
+
+
+@main.command()
+@SITE
+@click.pass_obj
+def export(settings: Settings, site_id: UUID) -> None:
+    """Write all records of a site to standard output, as NDJSON that import reads."""
+    with provide_database(settings) as provided:
+        asyncio.run(export_site(provided, site_id, sys.stdout.buffer))
+
+
+@contextmanager
+def provide_database(settings: Settings) -> Iterator[Settings]:
+    """Settings with the URL of a database: the configured one, or an embedded one, which is migrated at once."""
+    if settings.database_url is not None:
+        yield settings
+        return
+    with run_embedded_postgres(settings.data_dir) as url:
+        asyncio.run(migrate(url, row_security=settings.row_security))
+        yield replace(settings, database_url=url)
+
+
+def run_server(settings: Settings, host: str, port: int, workers: int) -> None:
+    """Serve until a signal; server processes read the settings from their environment."""
+    os.environ.update(settings.as_environment())
+    uvicorn.run(
+        APPLICATION,
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The service's pool. Raises ConfigurationError when the database cannot be worked with."""
+    assert settings.database_url is not None
+    database = Database(settings.database_url, pool_size=2, row_security=settings.row_security)
+    await database.open()
+    try:
+        if (reason := await database.explain_unreadiness()) is not None:
+            raise ConfigurationError(reason)
+        yield database
+    finally:
+        await database.close()
+
+
+async def store_rows(database: Database, site_id: UUID, rows: Sequence[ImportRow]) -> BatchResult:
+    async with database.connection(site_id) as connection:
+        return await store_batch(connection, site_id, rows, at=datetime.now(UTC))
+
+
+async def store_demo(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        await load_demo(lambda site_id, rows: store_rows(database, site_id, rows))
+
+
+async def import_file(
+    settings: Settings, site_id: UUID, file: Path, source: BinaryIO, file_format: ImportFormat
+) -> ImportSummary:
+    with show_progress(file) as report_progress:
+        async with open_database(settings) as database:
+            return await import_records(
+                source,
+                file_format,
+                lambda rows: store_rows(database, site_id, rows),
+                rejects_path=rejects_path_of(file),
+                report_progress=report_progress,
+            )
+
+
+async def export_site(settings: Settings, site_id: UUID, output: BinaryIO) -> None:
+    async with open_database(settings) as database, database.connection(site_id) as connection:
+        await export_records(fetch_export(connection, site_id), output)
+    output.flush()
+
+
+def rejects_path_of(file: Path) -> Path:
+    return Path("stdin.rejects.ndjson") if str(file) == "-" else file.with_name(file.name + ".rejects.ndjson")
+
+
+@contextmanager
+def open_source(file: Path) -> Iterator[BinaryIO]:
+    if str(file) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with file.open("rb") as source:
+            yield source
+    except OSError as failure:
+        raise ConfigurationError(f"{file} cannot be read: {failure.strerror}") from failure
+
+
+@contextmanager
+def show_progress(file: Path) -> Iterator[Callable[[ImportProgress], None]]:
+    """A bar by the bytes read, on a terminal alone."""
+    if str(file) == "-" or not sys.stderr.isatty():
+        yield lambda _progress: None
+        return
+    with click.progressbar(length=file.stat().st_size, label="Importing", file=sys.stderr) as bar:
+        yield lambda progress: bar.update(progress.bytes_read - bar.pos)
