@@ -1,24 +1,15 @@
-"""Where the browser tests find an explorer: `explorer_url`, the address of a page in demo mode."""
+"""Where the browser tests find an explorer: `explorer_url`, the page of a running demo."""
 
-import threading
-import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-import uvicorn
-from stub_service import make_application
+
+from tests.support.commands import start_service
 
 
 @pytest.fixture(scope="session")
-def explorer_url() -> Iterator[str]:
-    """The page's address, served on a free port of this machine while the tests run."""
-    config = uvicorn.Config(make_application(), port=0, log_level="warning", ws="none", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/graphql"
-    server.should_exit = True
-    thread.join()
+def explorer_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page's address, served by the `attendance demo` command while the tests run."""
+    with start_service(Path(tmp_path_factory.mktemp("demo")), "demo") as demo:
+        yield f"{demo.url}/graphql"

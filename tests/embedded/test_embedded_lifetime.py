@@ -50,6 +50,7 @@ def test_a_second_command_uses_the_server_that_runs_and_keeps_it_alive(
     assert query(url, "SELECT 1") == "1"
     assert find_postmaster(data_dir) == postmaster
     assert second.finish() == ""
+    assert not (data_dir / "embedded" / "run").is_symlink(), "the last to leave waits until all has stopped"
     assert wait_until(lambda: has_ended(data_dir), within=1)
 
 
