@@ -6,34 +6,30 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
 
 import click
-import uvicorn
 
-from app.attendance.demo import DEMO_SITES, load_demo
-from app.attendance.transfer.exporting import export_records
+from app.attendance.demo import DEMO_SITES
 from app.attendance.transfer.formats import ImportFormat, guess_format
 from app.attendance.transfer.importing import ImportProgress, ImportSummary, import_records
+from app.attendance.transfer.site import export_site, load_demo, store_rows
 from app.database.embedded import run_embedded_postgres
-from app.database.migrations import migrate
+from app.database.migrations import migrate, refresh_statistics
 from app.database.pool import Database
-from app.database.transfer import BatchResult, ImportRow, fetch_export, store_batch
 from app.errors import BadUserInput, ConfigurationError, ServiceError
 from app.plan.properties import parse_guid
 from app.schema.permissions import SCOPES
 from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
 from app.web.authentication import build_authenticator
+from app.web.server import run_server
 from app.web.tokens import ensure_key, issue_token
 
 READ_SCOPE = "SCOPE.DC-BOOKINGS.READ-BOOKINGS-SENSITIVE"
 WRITE_SCOPE = "SCOPE.DC-BOOKINGS.MANAGE-BOOKINGS"
-APPLICATION = "app.web.application:create_application"
-DRAIN_SECONDS = 10
 TOKEN_HOURS = 24.0
 DEMO_TOKEN_HOURS = 24.0 * 30
 
@@ -106,7 +102,8 @@ def demo(settings: Settings, host: str, port: int) -> None:
         issue_token(settings, site_id, [scope], hours=DEMO_TOKEN_HOURS) for scope in (READ_SCOPE, WRITE_SCOPE)
     )
     with provide_database(settings) as provided:
-        asyncio.run(store_demo(provided))
+        asyncio.run(fill_demo(provided))
+        refresh(provided)
         click.echo(f"GraphiQL     http://{host}:{port}/graphql\nSite         {site_id}")
         click.echo(f"Read token   {read}\nWrite token  {write}")
         run_server(replace(provided, explorer_token=write), host, port, workers=1)
@@ -125,13 +122,19 @@ def migrate_command(settings: Settings) -> None:
 @main.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @SITE
-@click.option("--format", "format_name", type=click.Choice(list(ImportFormat)), help="Default: by the file's name.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice([each.value for each in ImportFormat]),
+    help="Default: by the file's name.",
+)
 @click.pass_obj
 def import_command(settings: Settings, file: Path, site_id: UUID, format_name: str | None) -> None:
     """Import records from FILE; - is standard input. Invalid ones go to FILE.rejects.ndjson."""
     file_format = ImportFormat(format_name) if format_name else guess_format(file.name)
     with open_source(file) as source, provide_database(settings) as provided:
         summary = asyncio.run(import_file(provided, site_id, file, source, file_format))
+        refresh(provided)
     click.echo(
         f"{summary.created} created, {summary.updated} updated, {summary.unchanged} unchanged, "
         f"{summary.rejected} rejected"
@@ -167,7 +170,7 @@ def schema() -> None:
 def export(settings: Settings, site_id: UUID) -> None:
     """Write all records of a site to standard output, as NDJSON that import reads."""
     with provide_database(settings) as provided:
-        asyncio.run(export_site(provided, site_id, sys.stdout.buffer))
+        asyncio.run(write_site(provided, site_id, sys.stdout.buffer))
 
 
 @contextmanager
@@ -179,21 +182,6 @@ def provide_database(settings: Settings) -> Iterator[Settings]:
     with run_embedded_postgres(settings.data_dir) as url:
         asyncio.run(migrate(url, row_security=settings.row_security))
         yield replace(settings, database_url=url)
-
-
-def run_server(settings: Settings, host: str, port: int, workers: int) -> None:
-    """Serve until a signal; server processes read the settings from their environment."""
-    os.environ.update(settings.as_environment())
-    uvicorn.run(
-        APPLICATION,
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
 
 
 @asynccontextmanager
@@ -210,14 +198,14 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def store_rows(database: Database, site_id: UUID, rows: Sequence[ImportRow]) -> BatchResult:
-    async with database.connection(site_id) as connection:
-        return await store_batch(connection, site_id, rows, at=datetime.now(UTC))
+def refresh(settings: Settings) -> None:
+    assert settings.database_url is not None
+    asyncio.run(refresh_statistics(settings.database_url))
 
 
-async def store_demo(settings: Settings) -> None:
+async def fill_demo(settings: Settings) -> None:
     async with open_database(settings) as database:
-        await load_demo(lambda site_id, rows: store_rows(database, site_id, rows))
+        await load_demo(database)
 
 
 async def import_file(
@@ -234,9 +222,9 @@ async def import_file(
             )
 
 
-async def export_site(settings: Settings, site_id: UUID, output: BinaryIO) -> None:
-    async with open_database(settings) as database, database.connection(site_id) as connection:
-        await export_records(fetch_export(connection, site_id), output)
+async def write_site(settings: Settings, site_id: UUID, output: BinaryIO) -> None:
+    async with open_database(settings) as database:
+        await export_site(database, site_id, output)
     output.flush()
 
 

@@ -2,21 +2,18 @@
 
 import random
 import string
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from app.database.transfer import BatchResult, ImportRow
+from app.database.transfer import ImportRow
 
 # The demo's present: earlier sessions were recorded, later ones are only booked. A Monday, before any session starts.
 PRESENT = datetime(2026, 11, 2, 6, tzinfo=UTC)
 WEEKS_BEFORE = 30
 WEEKS_AFTER = 3
 BASE62 = string.digits + string.ascii_letters
-BATCH_ROWS = 5000
-
-StoreSiteBatch = Callable[[UUID, Sequence[ImportRow]], Awaitable[BatchResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +47,6 @@ DEMO_SITES = (
     DemoSite(UUID("5c1f0a52-8d3e-4b67-9f21-c0a4e7d91b38"), seed=1, courses=69, weekly_classes=24, appointments=1900),
     DemoSite(UUID("e27b96d4-13f8-4c0a-b5de-7a90c24f6e15"), seed=2, courses=18, weekly_classes=5, appointments=700),
 )
-
-
-async def load_demo(store_batch: StoreSiteBatch) -> None:
-    """Store the records of both demo sites; of those that are there already, what was changed since is set back.
-
-    `store_batch` stores rows of the site that it is given, at most `BATCH_ROWS` a call.
-    """
-    for site in DEMO_SITES:
-        rows = generate_records(site)
-        for start in range(0, len(rows), BATCH_ROWS):
-            await store_batch(site.site_id, rows[start : start + BATCH_ROWS])
 
 
 def generate_records(site: DemoSite) -> list[ImportRow]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -62,6 +62,8 @@ WHERE (attendance.status, attendance.number_of_attendees)
     IS DISTINCT FROM (excluded.status, excluded.number_of_attendees)
 RETURNING xmax = 0 AS is_created
 """
+
+HAS_RECORDS = "SELECT EXISTS (SELECT FROM attendance WHERE site_id = $1)"
 
 EXPORT = """
 SELECT id::text, booking_id::text, session_id, status, number_of_attendees, created_at, updated_at
@@ -191,7 +193,13 @@ def complete_rows(rows: Sequence[ImportRow], at: datetime) -> Iterator[tuple[obj
         )
 
 
-async def fetch_export(connection: Any, site_id: UUID) -> AsyncIterator[Sequence[ExportRow]]:
+async def has_records(connection: Any, site_id: UUID) -> bool:
+    """Whether a site holds any record."""
+    found: bool = await connection.fetchval(HAS_RECORDS, site_id)
+    return found
+
+
+async def fetch_export(connection: Any, site_id: UUID) -> AsyncGenerator[Sequence[ExportRow], None]:
     """All records of a site by id, a page of `EXPORT_PAGE_ROWS` at a time, as they were at one moment.
 
     The connection is in the service's role and has entered the site; close the generator when you stop early.

@@ -23,7 +23,7 @@ from app.schema.schema import SCHEMA
 
 MOST_VALIDATION_ERRORS = 5
 LONGEST_TEXT_KEPT = 16_384
-LIMIT_EXCEEDED = "Document contains more"
+LIMIT_EXCEEDED = ("Syntax Error: Document contains more", "Syntax Error: Document is nested too deeply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Documents:
     def __init__(self, *, size: int, most_tokens: int, introspection: bool) -> None:
         self._size = size
         self._most_tokens = most_tokens
-        self._introspection = introspection
+        self.introspection = introspection
         self._kept: OrderedDict[str, Document] = OrderedDict()
 
     def find_operation(self, text: str, name: str | None) -> Operation:
@@ -82,7 +82,7 @@ class Documents:
         try:
             parsed = parse(text, max_lexical_tokens=self._most_tokens, max_comments=self._most_tokens)
         except GraphQLError as error:
-            is_limit = LIMIT_EXCEEDED in error.message
+            is_limit = error.message.startswith(LIMIT_EXCEEDED)
             code = OperationTooComplex.code if is_limit else ParseFailed.code
             return Document({}, [format_request_error(code, error)])
         except RecursionError:
@@ -90,10 +90,10 @@ class Documents:
         return self._validate(parsed)
 
     def _validate(self, parsed: DocumentNode) -> Document:
-        rules = specified_rules if self._introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+        rules = specified_rules if self.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
         try:
             errors = validate(
-                SCHEMA, parsed, rules, max_errors=MOST_VALIDATION_ERRORS, hide_suggestions=not self._introspection
+                SCHEMA, parsed, rules, max_errors=MOST_VALIDATION_ERRORS, hide_suggestions=not self.introspection
             )
             if errors:
                 return Document({}, [format_request_error(ValidationFailed.code, error, parsed) for error in errors])

@@ -90,7 +90,9 @@ async def run_request(
                 [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED
             )
         context = await admit(operation, authenticate, database)
-        result = await execute_operation(operation, request.variables, context)
+        result = await execute_operation(
+            operation, request.variables, context, hide_suggestions=not documents.introspection
+        )
         return write_response(operation, result)
     except RequestRefused as refusal:
         return write_refusal(refusal.errors, find_verdict(refusal.errors, Verdict.REFUSED))
@@ -116,9 +118,12 @@ async def admit(
 
 
 async def execute_operation(
-    operation: Operation, variables: dict[str, Any], context: Context | None
+    operation: Operation, variables: dict[str, Any], context: Context | None, *, hide_suggestions: bool
 ) -> ExecutionResult:
-    """The reference path: graphql-core runs the schema's resolvers."""
+    """The reference path: graphql-core runs the schema's resolvers.
+
+    Without suggestions, errors of variables do not say what the schema has instead.
+    """
     result = execute(
         SCHEMA,
         operation.document,
@@ -126,6 +131,7 @@ async def execute_operation(
         variable_values=variables,
         operation_name=operation.name,
         max_coercion_errors=MOST_VARIABLE_ERRORS,
+        hide_suggestions=hide_suggestions,
     )
     return result if isinstance(result, ExecutionResult) else await result
 

@@ -78,7 +78,7 @@ class AttendanceFilter:
 PerspectiveArgument = Annotated[
     AttendancePerspective | None,
     strawberry.argument(
-        description="Whose attendance to look at: that of one booking, or that of one session. Absent: the whole site's."
+        description="Whose attendance to look at: one booking's, or one session's. Absent: the whole site's."
     ),
 ]
 FilterArgument = Annotated[

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.plan.cursor import Position
-from app.plan.filter import Filter, Operator, Perspective
+from app.plan.filter import Filter, Operator
 from app.plan.order import Order, OrderKey
 from app.plan.properties import Value
 from app.sql.catalogue import COLUMN_TYPES, COLUMNS, SITE, name_order_column
@@ -33,12 +33,6 @@ class Bound:
 def where_site(site: Parameter) -> Fragment:
     """The condition that no statement is without."""
     return sql("{} = {}", SITE, site)
-
-
-def where_perspective(perspective: Perspective | None) -> tuple[Fragment, ...]:
-    if perspective is None:
-        return NO_CONDITION
-    return (sql("{} = {}", COLUMNS[perspective.of], Parameter(perspective.value)),)
 
 
 def where_filter(condition: Filter | None) -> tuple[Fragment, ...]:
@@ -90,3 +84,8 @@ def order_by(order: Order, *, backward: bool) -> Fragment:
     """The ORDER BY list; backward, the index is read from its end."""
     direction = "{} DESC" if backward else "{}"
     return join(", ", [sql(direction, name_order_column(key)) for key in order])
+
+
+def sort_by(order: Order, *, backward: bool) -> Fragment:
+    """The ORDER BY list for rows that have been read: of the plan's own columns, in any mixture of directions."""
+    return join(", ", [sql("{} DESC" if key.descending is not backward else "{}", COLUMNS[key.of]) for key in order])

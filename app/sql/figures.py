@@ -1,12 +1,13 @@
 """Figures over all records that match, as the columns of one row."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
+from app.plan.order import DEFAULT_ORDER
 from app.plan.summary import Aggregate, SummaryPlan
 from app.sql.catalogue import TABLE
-from app.sql.conditions import all_of, where_filter, where_perspective, where_site
+from app.sql.conditions import all_of
 from app.sql.fragment import Fragment, Parameter, Statement, join, sql
+from app.sql.slices import Source, find_records
 
 AGGREGATES = {
     Aggregate.TOTAL: sql("count(*) AS total"),
@@ -20,10 +21,15 @@ AGGREGATES = {
 def render_summary(site_id: UUID, plan: SummaryPlan) -> Statement:
     """The figures over all matching records, in one row."""
     site = Parameter(site_id)
-    return select_figures((where_site(site), *where_perspective(plan.perspective)), plan).to_statement(site)
+    source = find_records(site, plan.perspective, plan.condition, DEFAULT_ORDER)
+    return select_figures(source, plan).to_statement(site)
 
 
-def select_figures(scope: Sequence[Fragment], plan: SummaryPlan) -> Fragment:
-    """The plan's figures over the records of the scope that pass its filter."""
+def select_figures(source: Source, plan: SummaryPlan) -> Fragment:
+    """The plan's figures over the records of a source."""
     figures = join(", ", [AGGREGATES[figure] for figure in Aggregate if figure in plan.aggregates])
-    return sql("SELECT {}\nFROM {}\nWHERE {}", figures, TABLE, all_of((*scope, *where_filter(plan.condition))))
+    conditions = all_of((*source.found, *source.checked))
+    if source.values is None:
+        return sql("SELECT {}\nFROM {}\nWHERE {}", figures, TABLE, conditions)
+    template = "SELECT {}\nFROM {}\nCROSS JOIN LATERAL (SELECT * FROM {} WHERE {} OFFSET 0) AS slice"
+    return sql(template, figures, source.values, TABLE, conditions)

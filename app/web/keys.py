@@ -20,6 +20,7 @@ FRESH_SECONDS = 600.0
 LEAST_SECONDS_BETWEEN_FETCHES = 10.0
 FETCH_TIMEOUT_SECONDS = 5.0
 MOST_KEYS = 100
+ASYMMETRIC_KINDS = ("RSA", "EC", "OKP")
 CURVE_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 logger = logging.getLogger("attendance.keys")
@@ -88,20 +89,37 @@ class PublishedKeys:
             response.raise_for_status()
             self._keys = read_key_set(response.json())
             self._fetched_at = now
-        except (httpx2.HTTPError, ValueError, jwt.PyJWTError) as failure:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as failure:
             logger.warning("the key set cannot be fetched: %s", failure)
 
 
 def read_key_set(document: Any) -> dict[str | None, VerificationKey]:
-    """The signature keys of a key set by their ids; symmetric ones and those for encryption are left out."""
+    """The signature keys of a key set by their ids; what cannot be used is left out (RFC 7517, section 5)."""
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("not a key set")
     keys: dict[str | None, VerificationKey] = {}
     for entry in document["keys"][:MOST_KEYS]:
-        if isinstance(entry, dict) and entry.get("kty") in ("RSA", "EC", "OKP") and entry.get("use", "sig") == "sig":
-            key = jwt.PyJWK(entry)
-            keys[entry.get("kid")] = VerificationKey(key.key, key.algorithm_name)
+        if (key := read_published_key(entry)) is not None:
+            keys[entry.get("kid")] = key
     return keys
+
+
+def read_published_key(entry: Any) -> VerificationKey | None:
+    """The key of one member of a key set; None for one that is symmetric, not for signatures, or not understood."""
+    is_signature_key = (
+        isinstance(entry, dict)
+        and entry.get("kty") in ASYMMETRIC_KINDS
+        and entry.get("use", "sig") == "sig"
+        and isinstance(entry.get("kid"), str | None)
+    )
+    if not is_signature_key:
+        return None
+    try:
+        key = jwt.PyJWK(entry)
+    except Exception as failure:  # whatever is wrong with this key, the others of its set stay in use
+        logger.warning("a published key cannot be used: %s", failure)
+        return None
+    return VerificationKey(key.key, key.algorithm_name)
 
 
 def build_key_source(settings: Settings) -> KeySource:

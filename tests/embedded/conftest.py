@@ -7,14 +7,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from embedded_commands import (
+
+from tests.embedded.commands import (
     Command,
     Person,
+    Starter,
     copy_code,
     find_interpreter,
     find_packages,
@@ -25,7 +27,6 @@ from embedded_commands import (
 )
 
 IS_ROOT = os.geteuid() == 0
-Starter = Callable[..., Command]
 
 
 @pytest.fixture(scope="session")

@@ -272,6 +272,18 @@ def test_a_broken_json_document_gives_what_precedes_and_one_reject_at_its_line(
     assert reject.reason == f"the JSON document is broken here: {reason}; nothing from here on was read"
 
 
+def test_a_record_after_much_white_space_is_read_whole() -> None:
+    content = b"[" + b"\n" * (json_window.READ_BYTES - 20) + LINE + b"]"
+    assert read_all(content, JSON) == [RawRecord(json_window.READ_BYTES - 19, RECORD)]
+
+
+@pytest.mark.parametrize("length", range(150, 250))
+def test_an_escape_is_understood_wherever_the_window_ends(length: int) -> None:
+    content = b'{"notes": "' + b"x" * length + b'\\"]x", "attendances": [' + LINE + b"]}"
+    with patch.object(json_window, "MAX_RECORD_BYTES", 200), patch.object(json_window, "READ_BYTES", 1):
+        assert read_all(content, JSON) == [RawRecord(1, RECORD)]
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"  \n", b"attendances", b"{}", b'{"items": []}', b'{"attendances": {}}', b"7"]
 )

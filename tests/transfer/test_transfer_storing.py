@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.attendance.demo import DEMO_SITES, generate_records, load_demo
+from app.attendance.demo import DEMO_SITES, generate_records
 from app.attendance.transfer.exporting import export_records
 from app.attendance.transfer.formats import ImportFormat, guess_format
 from app.attendance.transfer.importing import ImportSummary, import_records
@@ -45,12 +45,6 @@ async def import_file(connection: Any, site_id: UUID, path: Path, rejects_path: 
 async def collect(pages: Any) -> list[ExportRow]:
     async with aclosing(pages):
         return [row async for page in pages for row in page]
-
-
-async def export_site(connection: Any, site_id: UUID) -> bytes:
-    output = io.BytesIO()
-    await export_records(fetch_export(connection, site_id), output)
-    return output.getvalue()
 
 
 @pytest.mark.parametrize("name", ["fitness_sample.json", "fitness_sample.ndjson", "fitness_sample.csv"])
@@ -106,6 +100,27 @@ async def test_records_without_an_id_get_time_ordered_ones(connection: Any, site
     stored = await collect(fetch_export(connection, site_id))
     assert {UUID(row.id).version for row in stored} == {7}
     assert [row.booking_id for row in stored] == [create_guid(3), create_guid(1), create_guid(2)]
+
+
+async def test_an_export_is_json_lines_in_the_fields_that_an_import_reads(connection: Any, site_id: UUID) -> None:
+    moment, output = EARLY + timedelta(microseconds=123_456), io.BytesIO()
+    await store_batch(connection, site_id, [create_row(1, row_id=11)], at=moment)
+    await export_records(fetch_export(connection, site_id), output)
+    assert output.getvalue().decode() == (
+        f'{{"_id":"{create_guid(11)}","bookingId":"{create_guid(1)}","sessionId":"s","status":"ATTENDED",'
+        '"numberOfAttendees":1,"createdAt":"2026-01-01T00:00:00.123456Z","updatedAt":"2026-01-01T00:00:00.123456Z"}\n'
+    )
+
+
+async def test_an_export_whose_reader_goes_away_leaves_no_transaction_open(connection: Any, site_id: UUID) -> None:
+    class ClosedPipe(io.BytesIO):
+        def write(self, _: object, /) -> int:
+            raise BrokenPipeError
+
+    await store_batch(connection, site_id, [create_row(1)], at=EARLY)
+    with pytest.raises(BrokenPipeError):
+        await export_records(fetch_export(connection, site_id), ClosedPipe())
+    assert not connection.is_in_transaction()
 
 
 async def test_an_id_that_another_record_holds_is_rejected_alone(connection: Any, site_id: UUID) -> None:
@@ -182,16 +197,17 @@ async def test_an_export_imports_into_an_empty_site_without_loss_and_into_its_ow
     rows = [create_row(number, session_id=text, number=2**31 - 1) for number, text in enumerate(session_ids)]
     moment = EARLY + timedelta(microseconds=123_456)
     await store_batch(connection, site_id, [*rows, *generate_records(DEMO_SITES[1])], at=moment)
-    exported = await export_site(connection, site_id)
-    path.write_bytes(exported)
+    stored = await collect(fetch_export(connection, site_id))
+    with path.open("wb") as output:
+        assert await export_records(fetch_export(connection, site_id), output) == len(stored)
 
     own = await import_file(connection, site_id, path, tmp_path / "rejects", LATE)
-    assert own == ImportSummary(unchanged=exported.count(b"\n"))
-    assert await export_site(connection, site_id) == exported
+    assert own == ImportSummary(unchanged=len(stored))
+    assert await collect(fetch_export(connection, site_id)) == stored
 
     copied = await import_file(empty, empty_site_id, path, tmp_path / "rejects", LATE)
-    assert copied == ImportSummary(created=exported.count(b"\n"))
-    assert await export_site(empty, empty_site_id) == exported
+    assert copied == ImportSummary(created=len(stored))
+    assert await collect(fetch_export(empty, empty_site_id)) == stored
 
 
 async def test_two_imports_of_the_same_shuffled_records_at_once_store_each_record_once(connect: Connect) -> None:
@@ -249,7 +265,8 @@ async def test_batches_inside_a_callers_transaction_go_back_with_it(connection: 
     transaction = connection.transaction()
     await transaction.start()
     assert (await store_batch(connection, site_id, [create_row(1)], at=EARLY)).created == 1
-    assert (await store_batch(connection, site_id, [create_row(1, number=2)], at=EARLY)).updated == 1
+    for number in (2, 3):
+        assert (await store_batch(connection, site_id, [create_row(1, number=number)], at=EARLY)).updated == 1
     await transaction.rollback()
     assert await collect(fetch_export(connection, site_id)) == []
 
@@ -270,18 +287,10 @@ async def test_row_security_refuses_a_batch_for_a_site_that_was_not_entered(conn
         await store_batch(connection, uuid4(), [create_row(1)], at=EARLY)
 
 
-async def test_the_demo_data_loads_and_loading_it_again_changes_nothing(connect: Connect) -> None:
-    copies = {site.site_id: uuid4() for site in DEMO_SITES}
-    results: list[BatchResult] = []
-
-    async def store_copy(site_id: UUID, rows: Sequence[ImportRow]) -> BatchResult:
-        connection = await connect(copies[site_id])
-        results.append(await store_batch(connection, copies[site_id], rows, at=LATE))
-        await connection.close()
-        return results[-1]
-
-    await load_demo(store_copy)
-    assert sum(result.created for result in results) == sum(len(generate_records(site)) for site in DEMO_SITES)
-    results.clear()
-    await load_demo(store_copy)
-    assert {(result.created, result.updated, len(result.rejected)) for result in results} == {(0, 0, 0)}
+async def test_the_demo_data_is_stored_as_it_is_and_storing_it_again_changes_nothing(
+    connection: Any, site_id: UUID
+) -> None:
+    rows = generate_records(DEMO_SITES[0])
+    assert await store_batch(connection, site_id, rows, at=LATE) == BatchResult(len(rows), 0, 0, [])
+    assert await store_batch(connection, site_id, rows, at=LATE) == BatchResult(0, 0, len(rows), [])
+    assert [tuple(row) for row in await collect(fetch_export(connection, site_id))] == [tuple(row) for row in rows]

@@ -1,6 +1,7 @@
 """Writes stored records as NDJSON that an import reads back without loss."""
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import BinaryIO
 
 import orjson
@@ -10,12 +11,13 @@ from app.database.transfer import ExportRow
 LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
-async def export_records(pages: AsyncIterable[Sequence[ExportRow]], output: BinaryIO) -> int:
-    """Write one line for each record, page by page; gives the number of records."""
+async def export_records(pages: AsyncGenerator[Sequence[ExportRow], None], output: BinaryIO) -> int:
+    """Write one line for each record, page by page; gives the number of records. `pages` are closed at the end."""
     records = 0
-    async for page in pages:
-        output.write(b"".join(map(render_record, page)))
-        records += len(page)
+    async with aclosing(pages):
+        async for page in pages:
+            output.write(b"".join(map(render_record, page)))
+            records += len(page)
     return records
 
 

@@ -39,11 +39,12 @@ class JsonWindow:
 
     def peek(self) -> bytes:
         """The next byte that is not white space, without taking it; empty at the end of the document."""
-        while True:
+        self._move_to(self._end_of(SPACE))
+        while self._position == len(self._text) and not self._at_end:
             self._read_on()
             self._move_to(self._end_of(SPACE))
-            if self._position < len(self._text) or self._at_end:
-                return self._text[self._position : self._position + 1]
+        self._read_on()
+        return self._text[self._position : self._position + 1]
 
     def take(self, expected: bytes) -> bytes:
         """Take the next byte that is not white space. Raises BrokenDocument when it is none of `expected`."""
@@ -60,7 +61,6 @@ class JsonWindow:
         Raises BrokenDocument when the document ends before the value does.
         """
         first = self.peek()
-        self._read_on()
         limit = self._position + MAX_RECORD_BYTES
         end = self._find_bracketed_end(limit) if first in (b"{", b"[") else self._find_plain_end(first, limit)
         if end is None:

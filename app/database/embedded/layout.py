@@ -21,11 +21,13 @@ LOCK_NAME = "lock"
 LOG_NAME = "postgres.log"
 RUN_LINK = "run"
 STORE_LINK = "store"
+HOME_LINK = "home"
 CONTROL_SOCKET = "control.sock"
 SOCKET_DIRECTORY = "socket"
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 107
 STORE_BASE = Path("/var/lib/attendance-embedded")
+STORE_PREFIX = "attendance-"
 UNFINISHED = "unfinished-"
 
 
@@ -72,22 +74,38 @@ def ensure_store(home: Path, cluster: Path, account: Account) -> Path:
         return store
     if cluster.exists():
         raise ConfigurationError(f"the user that Postgres runs as (number {account.user}) cannot reach {cluster}")
-    elsewhere = make_store(account)
+    elsewhere = make_store(home, account)
     replace_link(home / STORE_LINK, elsewhere)
+    replace_link(elsewhere / HOME_LINK, home)
     return elsewhere
 
 
-def make_store(account: Account) -> Path:
-    with contextlib.suppress(OSError):
-        STORE_BASE.mkdir(mode=0o755)
-        STORE_BASE.chmod(0o711)
-    for base in (STORE_BASE, Path(tempfile.gettempdir())):
+def make_store(home: Path, account: Account) -> Path:
+    """Make a place for data that cannot be in `home`: a lasting one, unless home itself is a temporary one."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    bases = [temporary]
+    if not home.resolve().is_relative_to(temporary):
+        bases.insert(0, STORE_BASE)
         with contextlib.suppress(OSError):
-            store = make_directory(base, "attendance-", account)
+            STORE_BASE.mkdir()
+            STORE_BASE.chmod(0o711)
+    remove_abandoned_stores(temporary)
+    for base in bases:
+        with contextlib.suppress(OSError):
+            store = make_directory(base, STORE_PREFIX, account)
             if can_reach(store, account):
                 return store
             store.rmdir()
     raise ConfigurationError(f"no directory can be reached by the user that Postgres runs as (number {account.user})")
+
+
+def remove_abandoned_stores(temporary: Path) -> None:
+    """Remove our stores in the temporary directory whose home is gone, or keeps its data elsewhere by now."""
+    for link in temporary.glob(f"{STORE_PREFIX}*/{HOME_LINK}"):
+        home, store = follow_link(link), link.parent
+        is_ours = link.lstat().st_uid == store.lstat().st_uid == os.geteuid()
+        if is_ours and not (home and follow_link(home / STORE_LINK) == store):
+            shutil.rmtree(store, ignore_errors=True)
 
 
 def remove_leftovers(home: Path, store: Path) -> None:

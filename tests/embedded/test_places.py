@@ -5,13 +5,19 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import asyncpg
 import pytest
-from conftest import Starter
-from embedded_commands import (
+
+from app.database.embedded import layout, run_embedded_postgres
+from app.database.embedded.account import Account
+from app.database.embedded.layout import follow_link
+from app.errors import ConfigurationError
+from tests.embedded.commands import (
     Person,
+    Starter,
     find_cluster,
     find_packages,
     find_processes,
@@ -20,10 +26,6 @@ from embedded_commands import (
     query,
     wait_until,
 )
-
-from app.database.embedded import run_embedded_postgres
-from app.database.embedded.layout import follow_link
-from app.errors import ConfigurationError
 
 WRITE = "CREATE TABLE note AS SELECT 'kept' AS text"
 READ = "SELECT text FROM note"
@@ -69,6 +71,8 @@ def test_only_its_own_user_can_enter_the_directories_of_data_and_socket(
     run = (data_dir / "embedded" / "run").resolve()
     for directory in (find_cluster(data_dir), run / "socket"):
         assert directory.stat().st_mode & 0o777 == 0o700
+    for directory in (data_dir / "embedded", run):
+        assert directory.stat().st_mode & 0o066 == 0
     for socket in (run / "control.sock", run / "socket" / ".s.PGSQL.5432"):
         assert socket.stat().st_mode & 0o077 == 0
     assert command.finish() == ""
@@ -149,17 +153,28 @@ def test_root_keeps_data_elsewhere_when_postgres_cannot_reach_it_and_finds_it_ag
     store = find_store(data_dir)
     assert not store.is_relative_to(place)
     assert (place / "private").stat().st_mode & 0o777 == 0o700
-    try:
-        again = start(root, data_dir)
-        assert query(again.wait_until_ready(), READ) == "kept"
-        assert again.finish() == ""
-        shutil.rmtree(data_dir)
-        afresh = start(root, data_dir)
-        assert query(afresh.wait_until_ready(), "SELECT to_regclass('note') IS NULL") == "t"
-        assert afresh.finish() == ""
-        assert find_store(data_dir) != store
-    finally:
-        shutil.rmtree(store)
+    again = start(root, data_dir)
+    assert query(again.wait_until_ready(), READ) == "kept"
+    assert again.finish() == ""
+    shutil.rmtree(data_dir)
+    afresh = start(root, data_dir)
+    assert query(afresh.wait_until_ready(), "SELECT to_regclass('note') IS NULL") == "t"
+    assert afresh.finish() == ""
+    assert find_store(data_dir) != store
+    assert not store.exists(), "a store in the temporary directory does not outlive its home"
+
+
+@pytest.mark.parametrize("is_temporary", [False, True])
+def test_data_that_has_to_live_elsewhere_lasts_as_long_as_its_home_would(
+    root: Person, place: Path, monkeypatch: pytest.MonkeyPatch, *, is_temporary: bool
+) -> None:
+    lasting = place / "lasting"
+    monkeypatch.setattr(layout, "STORE_BASE", lasting)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(place))
+    home = place / "home" if is_temporary else Path("/nonexistent")
+    store = layout.make_store(home, Account(root.user, root.group))
+    assert store.parent == (place if is_temporary else lasting)
+    assert lasting.exists() is not is_temporary
 
 
 def test_root_may_use_the_data_of_an_ordinary_user_who_can_still_use_it_afterwards(

@@ -1,0 +1,151 @@
+"""Where the records of a page are found: in the index of its order, or in slices of the index of one property.
+
+A slice is what a site holds for one value of a property; the property's index keeps it sorted by id. Statements are
+prepared for every site and every value, so the planner knows neither how large a site is nor how frequent a value:
+what suits an average site would sort or search the whole of a large one. So each is written for one index.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.plan.filter import Filter, Operator, Perspective
+from app.plan.order import DEFAULT_ORDER, ID_ASCENDING, Order, OrderKey
+from app.plan.properties import Property, Value
+from app.sql.catalogue import COLUMN_TYPES, COLUMNS, TABLE
+from app.sql.conditions import COMPARISONS, all_of, order_by, sort_by, where_filter, where_site
+from app.sql.fragment import Fragment, Parameter, sql
+
+NARROW_PROPERTIES = frozenset({Property.ID, Property.BOOKING_ID, Property.SESSION_ID})
+WANTED = sql("wanted.value")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Records of one site.
+
+    `found` are the conditions that an index answers, `checked` those to be checked on each record. `sliced_by` is
+    the property of which `found` wants one value; where it wants several in turn, `values` gives them, as `wanted`.
+    """
+
+    found: tuple[Fragment, ...]
+    checked: tuple[Fragment, ...] = ()
+    sliced_by: Property | None = None
+    values: Fragment | None = None
+
+
+def find_records(site: Parameter, perspective: Perspective | None, condition: Filter | None, order: Order) -> Source:
+    """The records of a perspective and a filter, found so that few others are read to give them in the order."""
+    if perspective is not None:
+        found = (where_site(site), where_slice(perspective.of, hide_value(perspective.of, perspective.value)))
+        return Source(found, check_filter(condition), perspective.of)
+    if condition is None or not reads_slices(condition, order):
+        return Source((where_site(site),), where_filter(condition))
+    if condition.operator is Operator.EQ:
+        assert not isinstance(condition.value, tuple)
+        value = hide_value(condition.of, condition.value)
+        return Source((where_site(site), where_slice(condition.of, value)), sliced_by=condition.of)
+    found = (where_site(site), where_slice(condition.of, WANTED))
+    return Source(found, sliced_by=condition.of, values=list_values(site, condition))
+
+
+def reads_slices(condition: Filter, order: Order) -> bool:
+    """Whether the records that pass a filter over the whole site are read slice by slice.
+
+    A range of numbers in the order of ids is, for numbers are few: no index holds a range in that order.
+    """
+    if condition.operator in (Operator.EQ, Operator.IN):
+        return condition.of in NARROW_PROPERTIES or is_sorted(condition.of, order)
+    return condition.of is Property.NUMBER_OF_ATTENDEES and order == DEFAULT_ORDER
+
+
+def is_sorted(sliced_by: Property, order: Order) -> bool:
+    """Whether a slice lies in its index in this order."""
+    return [key for key in order if key != OrderKey(sliced_by)] in ([], [ID_ASCENDING])
+
+
+def where_slice(of: Property, value: Fragment) -> Fragment:
+    return sql("{} = {}", COLUMNS[of], value)
+
+
+def hide_value(of: Property, value: Value) -> Fragment:
+    """A value as a sub-select, which keeps it from the planner.
+
+    For a frequent value it would search the whole site in the asked order, in vain where the last records lack it.
+    """
+    return sql("(SELECT {}::{})", Parameter(value), COLUMN_TYPES[of])
+
+
+def check_filter(condition: Filter | None) -> tuple[Fragment, ...]:
+    """A filter inside a slice. `IS TRUE` changes nothing but that no index answers it: the slice's own does better."""
+    return tuple(sql("({}) IS TRUE", comparison) for comparison in where_filter(condition))
+
+
+def list_values(site: Parameter, condition: Filter) -> Fragment:
+    """The values whose slices hold what passes the filter, as `wanted`."""
+    if isinstance(condition.value, tuple):
+        return unnest_values(condition.of, condition.value)
+    comparison = sql(COMPARISONS[condition.operator], sql("value"), Parameter(condition.value))
+    return sql("(\n{}\nSELECT value FROM step WHERE {}\n) AS wanted", step_through(site, condition.of), comparison)
+
+
+def unnest_values(of: Property, values: Sequence[Value]) -> Fragment:
+    """Values as rows `wanted`, with their positions counted from 1."""
+    template = "unnest({}::{}[]) WITH ORDINALITY AS wanted (value, position)"
+    return sql(template, Parameter(list(values)), COLUMN_TYPES[of])
+
+
+def step_through(site: Parameter, of: Property) -> Fragment:
+    """The distinct values of a property in a site, each found in the index by one step from the last; then null."""
+    column = COLUMNS[of]
+    template = "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1"
+    first = sql(template, column, TABLE, where_site(site), column)
+    following = sql(template, column, TABLE, all_of((where_site(site), sql("{} > step.value", column))), column)
+    return sql(
+        "WITH RECURSIVE step (value) AS (\n({})\nUNION ALL\nSELECT ({}) FROM step WHERE value IS NOT NULL\n)",
+        first,
+        following,
+    )
+
+
+def select_records(
+    outputs: Fragment, source: Source, order: Order, bounds: Sequence[Fragment], *, backward: bool, most: int
+) -> Fragment:
+    """The first records of a source within the bounds, in the order or backward. The outputs hold the order's keys."""
+    one_slice = select_slice(outputs, source, order, bounds, backward=backward, most=most)
+    if source.values is None:
+        return one_slice
+    template = "SELECT slice.*\nFROM {}\nCROSS JOIN LATERAL (\n{}\n) AS slice\nORDER BY {}\n{}"
+    return sql(template, source.values, one_slice, sort_by(order, backward=backward), limit(most))
+
+
+def select_slice(
+    outputs: Fragment, source: Source, order: Order, bounds: Sequence[Fragment], *, backward: bool, most: int
+) -> Fragment:
+    """The first records of one slice, or of the whole site.
+
+    A slice that must be sorted is read as a whole first, behind OFFSET 0: else the planner may search the whole site
+    in the asked order for it.
+    """
+    records, conditions = TABLE, (*source.found, *source.checked, *bounds)
+    if source.sliced_by is not None and not is_sorted(source.sliced_by, order):
+        records = sql("(\nSELECT * FROM {} WHERE {} OFFSET 0\n) AS records", TABLE, all_of(source.found))
+        conditions = (*source.checked, *bounds)
+    where = sql("WHERE {}\n", all_of(conditions)) if conditions else sql("")
+    template = "SELECT {}\nFROM {}\n{}ORDER BY {}\n{}"
+    return sql(template, outputs, records, where, order_by(order, backward=backward), limit(most))
+
+
+def select_any(source: Source, order: Order, bounds: Sequence[Fragment], *, backward: bool) -> Fragment:
+    """TRUE where the source has a record within the bounds.
+
+    An ordered look at one record, and not EXISTS, whose ORDER BY the planner would drop: it must start at the bound.
+    """
+    one_slice = select_slice(sql("TRUE"), source, order, bounds, backward=backward, most=1)
+    if source.values is None:
+        return one_slice
+    return sql("SELECT TRUE\nFROM {}\nCROSS JOIN LATERAL (\n{}\n) AS slice\nLIMIT 1", source.values, one_slice)
+
+
+def limit(most: int) -> Fragment:
+    """The limit as a part of the text: the planner must know it, or it would plan for a tenth of the table."""
+    return sql(f"LIMIT {int(most)}")

@@ -1,0 +1,70 @@
+"""Statements that record attendance and delete records, for one item or for many."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from app.plan.properties import Property
+from app.plan.write import AttendanceWrite
+from app.sql.catalogue import COLUMNS, SITE, TABLE
+from app.sql.conditions import where_site
+from app.sql.fragment import Parameter, Statement, join, sql
+
+ALL_COLUMNS = join(", ", COLUMNS.values())
+
+SET = """INSERT INTO {} AS stored ({}, {})
+SELECT {}::uuid, item.id, item.booking_id, item.session_id, item.status, item.number_of_attendees, {}, {}
+FROM unnest({}::uuid[], {}::uuid[], {}::text[], {}::text[], {}::integer[])
+  AS item (id, booking_id, session_id, status, number_of_attendees)
+ORDER BY item.booking_id, item.session_id
+ON CONFLICT (site_id, booking_id, session_id) DO UPDATE
+SET status = excluded.status,
+  number_of_attendees = excluded.number_of_attendees,
+  updated_at = CASE
+    WHEN (stored.status, stored.number_of_attendees) = (excluded.status, excluded.number_of_attendees)
+    THEN stored.updated_at
+    ELSE excluded.updated_at
+  END
+RETURNING {}"""
+
+DELETE = """WITH doomed AS (
+  SELECT {}
+  FROM {}
+  WHERE {}
+    AND {} = ANY({}::uuid[])
+  ORDER BY {}, {}
+  FOR UPDATE
+)
+DELETE FROM {}
+WHERE {}
+  AND {} IN (SELECT id FROM doomed)
+RETURNING {}"""
+
+
+def render_set(site_id: UUID, writes: Sequence[AttendanceWrite], ids: Sequence[UUID], at: datetime) -> Statement:
+    """Create or update one record for each write; a row has all columns.
+
+    `ids` are those of records that do not exist yet, `at` the time of the writing. The rows are locked in the order
+    of their keys, so that calls with the same keys wait for each other instead of deadlocking. What is set already
+    keeps its time.
+    """
+    site, now = Parameter(site_id), Parameter(at)
+    columns = (
+        list(ids),
+        [write.booking_id for write in writes],
+        [write.session_id for write in writes],
+        [write.status for write in writes],
+        [write.number_of_attendees for write in writes],
+    )
+    items = [Parameter(column) for column in columns]
+    return sql(SET, TABLE, SITE, ALL_COLUMNS, site, now, now, *items, ALL_COLUMNS).to_statement(site)
+
+
+def render_delete(site_id: UUID, ids: Sequence[UUID]) -> Statement:
+    """Delete the records with these ids, locked in the same order as those that are set; a row has the `id`."""
+    site = Parameter(site_id)
+    key, table, same_site = COLUMNS[Property.ID], TABLE, where_site(site)
+    order = (COLUMNS[Property.BOOKING_ID], COLUMNS[Property.SESSION_ID])
+    return sql(
+        DELETE, key, table, same_site, key, Parameter(list(ids)), *order, table, same_site, key, key
+    ).to_statement(site)

@@ -1,0 +1,35 @@
+"""The floor plan of docs/architecture.md holds, and would be seen to break."""
+
+import ast
+from pathlib import Path
+
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[1]
+LONGEST_FILE = 250
+LONGEST_FUNCTION = 40
+
+
+def test_imports_only_point_down() -> None:
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), cache_dir=None) == 0
+
+
+def test_a_wall_that_is_broken_is_seen(tmp_path: Path) -> None:
+    config = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    upside_down = tmp_path / "pyproject.toml"
+    upside_down.write_text(config.replace('    "sql | database",\n    "plan",\n', '    "plan",\n    "sql | database",\n'))
+    assert lint_imports(config_filename=str(upside_down), cache_dir=None) == 1
+
+
+def test_files_and_functions_stay_small() -> None:
+    too_long = []
+    for path in sorted((ROOT / "app").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        name = str(path.relative_to(ROOT))
+        if text.count("\n") > LONGEST_FILE:
+            too_long.append(name)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                too_long += [f"{name}:{node.name}"] if length > LONGEST_FUNCTION else []
+    assert too_long == []
