@@ -1,10 +1,9 @@
-"""The command line: serve, try out, migrate, move data in and out, and issue tokens."""
+"""The commands: serve, try out, migrate, move data in and out, and issue tokens."""
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,11 +13,11 @@ import click
 
 from app.attendance.demo import DEMO_SITES
 from app.attendance.transfer.formats import ImportFormat, guess_format
-from app.attendance.transfer.importing import ImportProgress, ImportSummary, import_records
+from app.attendance.transfer.importing import ImportSummary, import_records
 from app.attendance.transfer.site import export_site, load_demo, store_rows
-from app.database.embedded import run_embedded_postgres
-from app.database.migrations import migrate, refresh_statistics
-from app.database.pool import Database
+from app.cli.databases import analyze, open_database, provide_database
+from app.cli.files import open_source, rejects_path_of, show_progress
+from app.database.migrations import migrate
 from app.errors import BadUserInput, ConfigurationError, ServiceError
 from app.plan.properties import parse_guid
 from app.schema.permissions import SCOPES
@@ -103,7 +102,7 @@ def demo(settings: Settings, host: str, port: int) -> None:
     )
     with provide_database(settings) as provided:
         asyncio.run(fill_demo(provided))
-        refresh(provided)
+        analyze(provided)
         click.echo(f"GraphiQL     http://{host}:{port}/graphql\nSite         {site_id}")
         click.echo(f"Read token   {read}\nWrite token  {write}")
         run_server(replace(provided, explorer_token=write), host, port, workers=1)
@@ -134,7 +133,7 @@ def import_command(settings: Settings, file: Path, site_id: UUID, format_name: s
     file_format = ImportFormat(format_name) if format_name else guess_format(file.name)
     with open_source(file) as source, provide_database(settings) as provided:
         summary = asyncio.run(import_file(provided, site_id, file, source, file_format))
-        refresh(provided)
+        analyze(provided)
     click.echo(
         f"{summary.created} created, {summary.updated} updated, {summary.unchanged} unchanged, "
         f"{summary.rejected} rejected"
@@ -173,36 +172,6 @@ def export(settings: Settings, site_id: UUID) -> None:
         asyncio.run(write_site(provided, site_id, sys.stdout.buffer))
 
 
-@contextmanager
-def provide_database(settings: Settings) -> Iterator[Settings]:
-    """Settings with the URL of a database: the configured one, or an embedded one, which is migrated at once."""
-    if settings.database_url is not None:
-        yield settings
-        return
-    with run_embedded_postgres(settings.data_dir) as url:
-        asyncio.run(migrate(url, row_security=settings.row_security))
-        yield replace(settings, database_url=url)
-
-
-@asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The service's pool. Raises ConfigurationError when the database cannot be worked with."""
-    assert settings.database_url is not None
-    database = Database(settings.database_url, pool_size=2, row_security=settings.row_security)
-    await database.open()
-    try:
-        if (reason := await database.explain_unreadiness()) is not None:
-            raise ConfigurationError(reason)
-        yield database
-    finally:
-        await database.close()
-
-
-def refresh(settings: Settings) -> None:
-    assert settings.database_url is not None
-    asyncio.run(refresh_statistics(settings.database_url))
-
-
 async def fill_demo(settings: Settings) -> None:
     async with open_database(settings) as database:
         await load_demo(database)
@@ -226,29 +195,3 @@ async def write_site(settings: Settings, site_id: UUID, output: BinaryIO) -> Non
     async with open_database(settings) as database:
         await export_site(database, site_id, output)
     output.flush()
-
-
-def rejects_path_of(file: Path) -> Path:
-    return Path("stdin.rejects.ndjson") if str(file) == "-" else file.with_name(file.name + ".rejects.ndjson")
-
-
-@contextmanager
-def open_source(file: Path) -> Iterator[BinaryIO]:
-    if str(file) == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        with file.open("rb") as source:
-            yield source
-    except OSError as failure:
-        raise ConfigurationError(f"{file} cannot be read: {failure.strerror}") from failure
-
-
-@contextmanager
-def show_progress(file: Path) -> Iterator[Callable[[ImportProgress], None]]:
-    """A bar by the bytes read, on a terminal alone."""
-    if str(file) == "-" or not sys.stderr.isatty():
-        yield lambda _progress: None
-        return
-    with click.progressbar(length=file.stat().st_size, label="Importing", file=sys.stderr) as bar:
-        yield lambda progress: bar.update(progress.bytes_read - bar.pos)
