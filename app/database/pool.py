@@ -1,5 +1,7 @@
 """The one room that awaits Postgres for operations: takes a statement and a site, gives rows."""
 
+import asyncio
+import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +11,7 @@ import asyncpg
 
 from app.database.failures import DRIVER_ERRORS, outdates_connections, translate_failure
 from app.database.migrations import SERVICE_ROLE, explain_unreadiness
+from app.errors import Conflict, ServiceUnavailable
 
 Row = Mapping[str, Any]
 
@@ -16,6 +19,8 @@ ACQUIRE_SECONDS = 2.0
 CONNECT_SECONDS = 2.0
 STATEMENT_SECONDS = 5.0
 STATEMENTS_KEPT_A_CONNECTION = 256
+MOST_RETRIES = 3
+FIRST_PAUSE_SECONDS = 0.05
 ENTER_SITE = "SELECT set_config('attendance.site_id', $1, false)"
 
 
@@ -57,6 +62,21 @@ class Database:
             self.statement_count += 1
             rows: list[Row] = await connection.fetch(text, *arguments)
             return rows
+
+    async def write_rows(
+        self, text: str, arguments: Sequence[object], site_id: UUID, *, is_idempotent: bool
+    ) -> list[Row]:
+        """Run one statement that writes, again when another change got in its way: at most three times, after a pause.
+
+        A statement whose answer was lost may have been committed; it is run again only if it is idempotent.
+        """
+        repeatable = (Conflict, ServiceUnavailable) if is_idempotent else (Conflict,)
+        for retry in range(MOST_RETRIES):
+            try:
+                return await self.fetch_rows(text, arguments, site_id)
+            except repeatable:
+                await asyncio.sleep(random.uniform(0.5, 1) * FIRST_PAUSE_SECONDS * 2**retry)  # noqa: S311 (jitter)
+        return await self.fetch_rows(text, arguments, site_id)
 
     @asynccontextmanager
     async def connection(self, site_id: UUID) -> AsyncIterator[Any]:

@@ -9,6 +9,7 @@ import orjson
 from graphql import ExecutionResult, GraphQLError, execute
 
 from app.attendance.reading import AttendanceReader
+from app.attendance.writing import AttendanceWriter
 from app.database.pool import Database
 from app.errors import (
     BadUserInput,
@@ -114,7 +115,7 @@ async def admit(
         require_permissions(caller, operation.permissions)
     except ServiceError as error:
         raise refuse(error) from error
-    return Context(AttendanceReader(database, caller.site_id))
+    return Context(AttendanceReader(database, caller.site_id), AttendanceWriter(database, caller.site_id))
 
 
 async def execute_operation(

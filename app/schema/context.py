@@ -1,4 +1,4 @@
-"""What the resolvers of one operation share: the reader, and a batch for what fields of many parents ask for."""
+"""What the resolvers of one operation share: reader, writer, and a batch for what fields of many parents ask for."""
 
 import asyncio
 from collections.abc import Awaitable, Hashable, Sequence
@@ -9,6 +9,7 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 
 from app.attendance.reading import AttendanceReader, Figures, Page
+from app.attendance.writing import AttendanceWriter
 from app.database.pool import Row
 from app.plan.filter import Perspective
 from app.plan.page import PagePlan
@@ -30,8 +31,9 @@ class RecordRequest:
 class Context:
     """The state of one operation. Fields that ask for the same thing of several parents are read together."""
 
-    def __init__(self, reader: AttendanceReader) -> None:
+    def __init__(self, reader: AttendanceReader, writer: AttendanceWriter) -> None:
         self.reader = reader
+        self.writer = writer
         self.selections: dict[Hashable, Any] = {}
         self._connections: DataLoader[ConnectionPlan, Loaded] = DataLoader(self._load_connections)
         self._records: DataLoader[RecordRequest, Row | None] = DataLoader(self._load_records)

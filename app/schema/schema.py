@@ -6,6 +6,7 @@ import strawberry
 from graphql import GraphQLField, GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
+from app.schema.mutation import Mutation
 from app.schema.permissions import METADATA_KEY, Permission
 from app.schema.query import Query
 from app.schema.scalars import DATE_TIME
@@ -14,7 +15,7 @@ from app.schema.selection import ResolveInfo
 DEFINITION_KEY = "strawberry-definition"
 
 STRAWBERRY_SCHEMA = strawberry.Schema(
-    query=Query, config=StrawberryConfig(info_class=ResolveInfo, scalar_map={datetime: DATE_TIME})
+    query=Query, mutation=Mutation, config=StrawberryConfig(info_class=ResolveInfo, scalar_map={datetime: DATE_TIME})
 )
 
 

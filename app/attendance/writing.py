@@ -1,0 +1,36 @@
+"""Recording attendance and deleting records: a plan is rendered, run, and retried where that is safe."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from app.database.pool import Database, Row
+from app.plan.properties import Property
+from app.plan.write import AttendanceWrite
+from app.sql.writes import render_delete, render_set
+
+
+class AttendanceWriter:
+    """Writes the attendance of one site; every method is one statement, and so one transaction."""
+
+    def __init__(self, database: Database, site_id: UUID) -> None:
+        self._database = database
+        self._site_id = site_id
+
+    async def set_attendance(self, writes: Sequence[AttendanceWrite]) -> list[Row]:
+        """Create or update a record for each write, no two of which have one key; the rows in the writes' order.
+
+        To set what is set already changes nothing, so a lost answer is no reason not to try again.
+        """
+        statement = render_set(self._site_id, writes, [uuid7() for _ in writes], datetime.now(UTC))
+        rows = await self._database.write_rows(statement.text, statement.arguments, self._site_id, is_idempotent=True)
+        stored = {(row[Property.BOOKING_ID], row[Property.SESSION_ID]): row for row in rows}
+        return [stored[write.key] for write in writes]
+
+    async def delete_attendance(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Delete the records with these ids; the ids of those that were there."""
+        statement = render_delete(self._site_id, ids)
+        rows = await self._database.write_rows(statement.text, statement.arguments, self._site_id, is_idempotent=False)
+        return {row[Property.ID] for row in rows}
