@@ -29,6 +29,7 @@ class Settings:
     introspection: bool = False
     explorer: bool = False
     explorer_token: str | None = None
+    federation_scopes: bool = True
     document_cache_size: int = 1000
     max_body_bytes: int = 262_144
     max_document_tokens: int = 1000
@@ -68,6 +69,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         introspection=read_switch(given, "INTROSPECTION", default=is_development),
         explorer=read_switch(given, "EXPLORER", default=is_development),
         explorer_token=given.get("EXPLORER_TOKEN"),
+        federation_scopes=read_switch(given, "FEDERATION_SCOPES", default=True),
         document_cache_size=read_number(given, "DOCUMENT_CACHE_SIZE", 1000, at_most=100_000),
         max_body_bytes=read_number(given, "MAX_BODY_BYTES", 262_144, at_most=16 * 1024 * 1024),
         max_document_tokens=read_number(given, "MAX_DOCUMENT_TOKENS", 1000, at_most=100_000),

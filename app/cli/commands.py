@@ -158,9 +158,10 @@ def token(settings: Settings, site_id: UUID, scopes: Sequence[str], hours: float
 
 
 @main.command()
-def schema() -> None:
+@click.pass_obj
+def schema(settings: Settings) -> None:
     """Print the schema's definition language."""
-    click.echo(print_schema(), nl=False)
+    click.echo(print_schema(scopes=settings.federation_scopes), nl=False)
 
 
 @main.command()

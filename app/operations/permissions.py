@@ -47,7 +47,8 @@ def compute_permissions(document: DocumentNode, operation: OperationDefinitionNo
     assert root is not None
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     names = {field.name.value for field in walk_root_fields(operation.selection_set, fragments, set())}
-    return frozenset(permission_of(root.fields[name]) for name in names if not name.startswith("__"))
+    declared = {permission_of(root.fields[name]) for name in names if not name.startswith("__")}
+    return frozenset(permission for permission in declared if permission is not None)
 
 
 def walk_root_fields(

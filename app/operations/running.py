@@ -77,23 +77,30 @@ class Response:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class GraphQLService:
+    """What all requests share: documents, the database, and the schema's text that gateways ask for."""
+
+    documents: Documents
+    database: Database
+    sdl: str
+
+
 async def run_request(
-    request: GraphQLRequest, authenticate: Callable[[], Awaitable[Caller]], documents: Documents, database: Database
+    request: GraphQLRequest, authenticate: Callable[[], Awaitable[Caller]], service: GraphQLService
 ) -> Response:
     """Answer a request; never raises.
 
     `authenticate` gives the caller, or raises Unauthenticated; it is asked only where the operation needs a caller.
     """
     try:
-        operation = documents.find_operation(request.query, request.operation_name)
+        operation = service.documents.find_operation(request.query, request.operation_name)
         if operation.is_mutation and request.only_queries:
             return write_refusal(
                 [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED
             )
-        context = await admit(operation, authenticate, database)
-        result = await execute_operation(
-            operation, request.variables, context, hide_suggestions=not documents.introspection
-        )
+        context = await admit(operation, authenticate, service.database)
+        result = await execute_operation(operation, request.variables, context, service)
         return write_response(operation, result)
     except RequestRefused as refusal:
         return write_refusal(refusal.errors, find_verdict(refusal.errors, Verdict.REFUSED))
@@ -119,7 +126,7 @@ async def admit(
 
 
 async def execute_operation(
-    operation: Operation, variables: dict[str, Any], context: Context | None, *, hide_suggestions: bool
+    operation: Operation, variables: dict[str, Any], context: Context | None, service: GraphQLService
 ) -> ExecutionResult:
     """The reference path: graphql-core runs the schema's resolvers.
 
@@ -128,11 +135,12 @@ async def execute_operation(
     result = execute(
         SCHEMA,
         operation.document,
+        root_value=service.sdl,
         context_value=context,
         variable_values=variables,
         operation_name=operation.name,
         max_coercion_errors=MOST_VARIABLE_ERRORS,
-        hide_suggestions=hide_suggestions,
+        hide_suggestions=not service.documents.introspection,
     )
     return result if isinstance(result, ExecutionResult) else await result
 

@@ -11,7 +11,7 @@ from app.errors import AttendanceNotFound, ServiceError
 from app.plan.properties import parse_guid
 from app.plan.write import AttendanceWrite, Bulk, plan_bulk, plan_write
 from app.schema.inputs import AttendanceStatus
-from app.schema.permissions import Permission, needs
+from app.schema.permissions import Permission, root_field
 from app.schema.selection import ResolveInfo
 from app.schema.types import Attendance, build_attendance
 
@@ -80,18 +80,17 @@ IdsArgument = Annotated[list[strawberry.ID], strawberry.argument(description="GU
 
 @strawberry.type
 class Mutation:
-    @strawberry.field(
-        description="Records attendance for one booking at one session: "
-        "creates the record, or updates the one that exists.",
-        metadata=needs(Permission.WRITE),
+    @root_field(
+        Permission.WRITE,
+        "Records attendance for one booking at one session: creates the record, or updates the one that exists.",
     )
     async def set_attendance(self, info: ResolveInfo, input: InputArgument) -> SetAttendancePayload:  # noqa: A002
         rows = await info.context.writer.set_attendance([to_write(input)])
         return SetAttendancePayload(attendance=build_attendance(rows[0]))
 
-    @strawberry.field(
-        description="Records up to 100 attendances in one call. Each item succeeds or fails on its own.",
-        metadata=needs(Permission.WRITE),
+    @root_field(
+        Permission.WRITE,
+        "Records up to 100 attendances in one call. Each item succeeds or fails on its own.",
     )
     async def bulk_set_attendance(
         self,
@@ -103,9 +102,9 @@ class Mutation:
         rows = await info.context.writer.set_attendance(written) if written else []
         return build_set_payload(len(input), bulk, rows)
 
-    @strawberry.field(
-        description="Deletes one record. Deleting a record that does not exist gives an ATTENDANCE_NOT_FOUND error.",
-        metadata=needs(Permission.WRITE),
+    @root_field(
+        Permission.WRITE,
+        "Deletes one record. Deleting a record that does not exist gives an ATTENDANCE_NOT_FOUND error.",
     )
     async def delete_attendance(self, info: ResolveInfo, id: IdArgument) -> DeleteAttendancePayload:  # noqa: A002
         wanted = parse_guid(id, "id")
@@ -113,9 +112,9 @@ class Mutation:
             raise AttendanceNotFound(NOT_FOUND, argument="id")
         return DeleteAttendancePayload(deleted_id=strawberry.ID(str(wanted)))
 
-    @strawberry.field(
-        description="Deletes up to 100 records. Each item succeeds or fails on its own.",
-        metadata=needs(Permission.WRITE),
+    @root_field(
+        Permission.WRITE,
+        "Deletes up to 100 records. Each item succeeds or fails on its own.",
     )
     async def bulk_delete_attendance(self, info: ResolveInfo, ids: IdsArgument) -> BulkDeleteAttendancePayload:
         bulk = plan_bulk(ids, lambda text: parse_guid(text, "ids"), lambda wanted: wanted, "ids")

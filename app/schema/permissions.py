@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+import strawberry
+from strawberry.federation.schema_directives import RequiresScopes
 
 
 class Permission(Enum):
@@ -34,6 +38,13 @@ SCOPES = (
 METADATA_KEY = "permission"
 
 
-def needs(permission: Permission) -> dict[str, Permission]:
-    """The metadata by which a root field declares its permission."""
-    return {METADATA_KEY: permission}
+def require_scopes(permission: Permission) -> RequiresScopes:
+    """The directive that tells a gateway what the server enforces: any one of the scopes that grant the permission."""
+    return RequiresScopes(scopes=[[scope.id] for scope in SCOPES if permission in scope.grants])
+
+
+def root_field(permission: Permission, description: str) -> Any:
+    """A root field, which declares the permission that it needs."""
+    return strawberry.field(
+        description=description, metadata={METADATA_KEY: permission}, directives=[require_scopes(permission)]
+    )

@@ -5,6 +5,7 @@ import strawberry
 from app.errors import BadUserInput
 from app.plan.properties import parse_guid
 from app.schema.connecting import read_connection
+from app.schema.entities import SubgraphQuery
 from app.schema.inputs import (
     AfterArgument,
     AttendanceOrder,
@@ -18,7 +19,7 @@ from app.schema.inputs import (
     PerspectiveArgument,
     to_perspective,
 )
-from app.schema.permissions import Permission, needs
+from app.schema.permissions import Permission, root_field
 from app.schema.selection import ResolveInfo, select_columns, select_subfields
 from app.schema.types import Attendance, AttendanceConnection, Node, build_attendance, build_request, or_none
 
@@ -26,18 +27,18 @@ MOST_IDS = 100
 
 
 @strawberry.type
-class Query:
-    @strawberry.field(
-        description="One attendance record of the caller's site, or null when the site has none with this id.",
-        metadata=needs(Permission.READ),
+class Query(SubgraphQuery):
+    @root_field(
+        Permission.READ,
+        "One attendance record of the caller's site, or null when the site has none with this id.",
     )
     async def attendance(self, info: ResolveInfo, id: IdArgument) -> Attendance | None:  # noqa: A002
         return await read_record(info, id, "id")
 
-    @strawberry.field(
-        description="Attendance records of the caller's site, a page at a time.\n"
+    @root_field(
+        Permission.READ,
+        "Attendance records of the caller's site, a page at a time.\n"
         "Without `first` and `last` a page holds 50 records; it never holds more than 100.",
-        metadata=needs(Permission.READ),
     )
     async def attendances(
         self,
@@ -53,16 +54,16 @@ class Query:
         request = build_request(filter, order_by, first, after, last, before)
         return AttendanceConnection(loaded=await read_connection(info, to_perspective(or_none(perspective)), request))
 
-    @strawberry.field(
-        description="Relay's refetch field. Ids that do not exist, or that another site holds, give null.",
-        metadata=needs(Permission.READ),
+    @root_field(
+        Permission.READ,
+        "Relay's refetch field. Ids that do not exist, or that another site holds, give null.",
     )
     async def node(self, info: ResolveInfo, id: IdArgument) -> Node | None:  # noqa: A002
         return await read_record(info, id, "id")
 
-    @strawberry.field(
-        description="Relay's refetch field for several ids (at most 100), in the order asked.",
-        metadata=needs(Permission.READ),
+    @root_field(
+        Permission.READ,
+        "Relay's refetch field for several ids (at most 100), in the order asked.",
     )
     async def nodes(self, info: ResolveInfo, ids: IdsArgument) -> list[Node | None]:
         if len(ids) > MOST_IDS:

@@ -1,9 +1,21 @@
-"""The schema, built once from its types."""
+"""The schema, built once from its types, as a subgraph of Apollo Federation."""
 
 from datetime import datetime
+from typing import Any
 
 import strawberry
-from graphql import GraphQLField, GraphQLInputObjectType, GraphQLSchema
+from graphql import (
+    ConstDirectiveNode,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLSchema,
+    StringValueNode,
+    Visitor,
+    parse,
+    print_ast,
+    visit,
+)
+from graphql.language import REMOVE
 from strawberry.schema.config import StrawberryConfig
 
 from app.schema.mutation import Mutation
@@ -13,9 +25,13 @@ from app.schema.scalars import DATE_TIME
 from app.schema.selection import ResolveInfo
 
 DEFINITION_KEY = "strawberry-definition"
+SCOPES_DIRECTIVE = "requiresScopes"
 
-STRAWBERRY_SCHEMA = strawberry.Schema(
-    query=Query, mutation=Mutation, config=StrawberryConfig(info_class=ResolveInfo, scalar_map={datetime: DATE_TIME})
+SUBGRAPH = strawberry.federation.Schema(
+    query=Query,
+    mutation=Mutation,
+    federation_version="2.5",
+    config=StrawberryConfig(info_class=ResolveInfo, scalar_map={datetime: DATE_TIME}),
 )
 
 
@@ -30,16 +46,29 @@ def enforce_one_of(schema: GraphQLSchema) -> GraphQLSchema:
     return schema
 
 
-SCHEMA = enforce_one_of(STRAWBERRY_SCHEMA._schema)  # noqa: SLF001 (Strawberry has no public name for it)
+SCHEMA = enforce_one_of(SUBGRAPH._schema)  # noqa: SLF001 (Strawberry has no public name for it)
 
 
-def print_schema() -> str:
-    """The schema's definition language, as `schema.graphql` holds it."""
-    return STRAWBERRY_SCHEMA.as_str() + "\n"
+def print_schema(*, scopes: bool = True) -> str:
+    """The schema's definition language, as `schema.graphql` holds it.
+
+    Without `scopes` it lacks `@requiresScopes`, for gateways that don't know it.
+    """
+    printed = SUBGRAPH.as_str() + "\n"
+    return printed if scopes else print_ast(visit(parse(printed), ScopesRemover())) + "\n"
 
 
-def permission_of(field: GraphQLField) -> Permission:
-    """What a root field declared that it needs; a root field without a declaration is a fault of the schema."""
-    permission = field.extensions[DEFINITION_KEY].metadata[METADATA_KEY]
-    assert isinstance(permission, Permission)
+class ScopesRemover(Visitor):
+    """Takes `@requiresScopes` out of a document: where it is applied, and where it is imported."""
+
+    def enter_directive(self, node: ConstDirectiveNode, *_: Any) -> Any:
+        return REMOVE if node.name.value == SCOPES_DIRECTIVE else None
+
+    def enter_string_value(self, node: StringValueNode, *_: Any) -> Any:
+        return REMOVE if node.value == f"@{SCOPES_DIRECTIVE}" else None
+
+
+def permission_of(field: GraphQLField) -> Permission | None:
+    """What a root field declared that it needs, None for nothing; one must declare it."""
+    permission: Permission | None = field.extensions[DEFINITION_KEY].metadata[METADATA_KEY]
     return permission

@@ -6,12 +6,15 @@ from typing import Any
 import strawberry
 from graphql import (
     FieldNode,
+    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLIncludeDirective,
     GraphQLResolveInfo,
     GraphQLSkipDirective,
+    InlineFragmentNode,
     SelectionNode,
     get_directive_values,
+    is_abstract_type,
 )
 
 from app.plan.page import PageWants
@@ -39,28 +42,40 @@ class ResolveInfo(strawberry.Info[Any, Any]):
         return self._raw_info
 
 
-def select_subfields(info: GraphQLResolveInfo[Any], nodes: Sequence[FieldNode]) -> FieldsByName:
-    """The fields selected below fields of one concrete type, by their names, whatever their aliases.
+def select_subfields(info: GraphQLResolveInfo[Any], nodes: Sequence[FieldNode], of: str | None = None) -> FieldsByName:
+    """The fields selected below fields, by their names, whatever their aliases.
 
-    Each type here is the only possible one at its place, so every fragment that was validated applies.
+    `of` is the concrete type to look at where several are possible; elsewhere every validated fragment applies.
     """
     fields: FieldsByName = {}
     for node in nodes:
-        for field in walk_selections(info, node.selection_set.selections if node.selection_set else ()):
+        for field in walk_selections(info, node.selection_set.selections if node.selection_set else (), of):
             fields.setdefault(field.name.value, []).append(field)
     return fields
 
 
-def walk_selections(info: GraphQLResolveInfo[Any], selections: Sequence[SelectionNode]) -> Iterator[FieldNode]:
+def walk_selections(
+    info: GraphQLResolveInfo[Any], selections: Sequence[SelectionNode], of: str | None
+) -> Iterator[FieldNode]:
     for selection in selections:
         if not is_included(info, selection):
             continue
         if isinstance(selection, FieldNode):
             yield selection
-        elif isinstance(selection, FragmentSpreadNode):
-            yield from walk_selections(info, info.fragments[selection.name.value].selection_set.selections)
-        else:
-            yield from walk_selections(info, selection.selection_set.selections)  # type: ignore[attr-defined]
+            continue
+        fragment = info.fragments[selection.name.value] if isinstance(selection, FragmentSpreadNode) else selection
+        assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)
+        if of is None or applies_to(info, fragment, of):
+            yield from walk_selections(info, fragment.selection_set.selections, of)
+
+
+def applies_to(info: GraphQLResolveInfo[Any], fragment: FragmentDefinitionNode | InlineFragmentNode, of: str) -> bool:
+    """Whether a fragment's type condition includes a concrete type."""
+    condition = fragment.type_condition.name.value if fragment.type_condition else of
+    condition_type = info.schema.type_map[condition]
+    return condition == of or (
+        is_abstract_type(condition_type) and info.schema.is_sub_type(condition_type, info.schema.type_map[of])
+    )
 
 
 def is_included(info: GraphQLResolveInfo[Any], selection: SelectionNode) -> bool:

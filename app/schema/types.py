@@ -26,6 +26,7 @@ from app.schema.inputs import (
     LastArgument,
     OrderArgument,
 )
+from app.schema.permissions import Permission, require_scopes
 from app.schema.selection import ResolveInfo
 
 LARGEST_INTEGER = 2**31 - 1
@@ -36,7 +37,11 @@ class Node:
     id: strawberry.ID = strawberry.field(description="The id to fetch it by.")
 
 
-@strawberry.type(description="Whether, and with how many people, a booking's participants attended one session.")
+@strawberry.federation.type(
+    keys=["id"],
+    directives=[require_scopes(Permission.READ)],
+    description="Whether, and with how many people, a booking's participants attended one session.",
+)
 class Attendance(Node):
     id: strawberry.ID = strawberry.field(description="GUID.")
     booking_id: strawberry.ID = strawberry.field(description="GUID of the booking.")
@@ -79,22 +84,30 @@ async def resolve_attendances(
     return AttendanceConnection(loaded=await read_connection_of_parent(info, root.perspective(), request))
 
 
-@strawberry.type(description="A booking, as this service sees it (a federated entity; its key is `id`).")
+@strawberry.federation.type(
+    keys=["id"], description="A booking, as this service sees it (a federated entity; its key is `id`)."
+)
 class Booking:
     id: strawberry.ID = strawberry.field(description="GUID of the booking.")
     attendances: "AttendanceConnection" = strawberry.field(
-        resolver=resolve_attendances, description="Attendance for all sessions related to this booking."
+        resolver=resolve_attendances,
+        directives=[require_scopes(Permission.READ)],
+        description="Attendance for all sessions related to this booking.",
     )
 
     def perspective(self) -> Perspective:
         return plan_perspective(Property.BOOKING_ID, self.id, "id")
 
 
-@strawberry.type(description="A session, as this service sees it (a federated entity; its key is `id`).")
+@strawberry.federation.type(
+    keys=["id"], description="A session, as this service sees it (a federated entity; its key is `id`)."
+)
 class Session:
     id: strawberry.ID = strawberry.field(description="Id of the session: 1 to 250 characters.")
     attendances: "AttendanceConnection" = strawberry.field(
-        resolver=resolve_attendances, description="Attendance for all bookings related to this session."
+        resolver=resolve_attendances,
+        directives=[require_scopes(Permission.READ)],
+        description="Attendance for all bookings related to this session.",
     )
 
     def perspective(self) -> Perspective:
@@ -107,7 +120,7 @@ class AttendanceEdge:
     node: Attendance = strawberry.field(description="The record.")
 
 
-@strawberry.type(description="Both flags are exact, whichever way one pages.")
+@strawberry.federation.type(shareable=True, description="Both flags are exact, whichever way one pages.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether any record follows the page.")
     has_previous_page: bool = strawberry.field(description="Whether any record precedes the page.")

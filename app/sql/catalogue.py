@@ -24,3 +24,8 @@ def name_order_column(key: OrderKey) -> Fragment:
     comparison, answered by one index.
     """
     return (DESCENDING_COLUMNS if key.descending else COLUMNS)[key.of]
+
+
+def name_order_output(key: OrderKey) -> Fragment:
+    """The same of a row that has been read, which holds the property itself."""
+    return sql("-{}", COLUMNS[key.of]) if key.descending else COLUMNS[key.of]

@@ -7,7 +7,7 @@ from app.plan.cursor import Position
 from app.plan.filter import Filter, Operator
 from app.plan.order import Order, OrderKey
 from app.plan.properties import Value
-from app.sql.catalogue import COLUMN_TYPES, COLUMNS, SITE, name_order_column
+from app.sql.catalogue import COLUMN_TYPES, COLUMNS, SITE, name_order_column, name_order_output
 from app.sql.fragment import Fragment, Parameter, join, sql
 
 COMPARISONS = {
@@ -24,9 +24,10 @@ NO_CONDITION: tuple[Fragment, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One end of a range of an order: the position's parameters, in the sequence of the order's columns."""
+    """One end of a range of an order: the order's columns, the same of rows that have been read, and the values."""
 
     columns: Fragment
+    outputs: Fragment
     values: Fragment
 
 
@@ -49,31 +50,32 @@ def bound_at(order: Order, position: Position | None) -> Bound | None:
     """The bound at a cursor's position; rendered once, so that all its uses share their parameters."""
     if position is None:
         return None
-    columns = join(", ", map(name_order_column, order))
-    values = join(
-        ", ", [sql("{}", Parameter(order_value(key, value))) for key, value in zip(order, position, strict=True)]
-    )
-    return Bound(sql("({})", columns), sql("({})", values)) if len(order) > 1 else Bound(columns, values)
+    values = [sql("{}", Parameter(order_value(key, value))) for key, value in zip(order, position, strict=True)]
+    return Bound(row_of(map(name_order_column, order)), row_of(map(name_order_output, order)), row_of(values))
 
 
 def order_value(key: OrderKey, value: Value) -> Value:
     return -value if key.descending and isinstance(value, int) else value
 
 
-def where_after(bound: Bound | None) -> tuple[Fragment, ...]:
-    return NO_CONDITION if bound is None else (sql("{} > {}", bound.columns, bound.values),)
+def row_of(items: Iterable[Fragment]) -> Fragment:
+    row = list(items)
+    return row[0] if len(row) == 1 else sql("({})", join(", ", row))
 
 
-def where_before(bound: Bound | None) -> tuple[Fragment, ...]:
-    return NO_CONDITION if bound is None else (sql("{} < {}", bound.columns, bound.values),)
+def where_beyond(bound: Bound | None, *, backward: bool) -> tuple[Fragment, ...]:
+    """The condition on records to come after the bound, or before it where the order is read backward."""
+    return NO_CONDITION if bound is None else (sql("{} < {}" if backward else "{} > {}", bound.columns, bound.values),)
 
 
-def where_not_after(bound: Bound) -> Fragment:
-    return sql("{} <= {}", bound.columns, bound.values)
+def where_from(bound: Bound, *, backward: bool) -> tuple[Fragment, ...]:
+    """The same with the bound's own record."""
+    return (sql("{} <= {}" if backward else "{} >= {}", bound.columns, bound.values),)
 
 
-def where_not_before(bound: Bound) -> Fragment:
-    return sql("{} >= {}", bound.columns, bound.values)
+def where_short_of(bound: Bound, *, backward: bool) -> Fragment:
+    """The condition on rows that have been read to come before the bound, or after it where they were read backward."""
+    return sql("{} > {}" if backward else "{} < {}", bound.outputs, bound.values)
 
 
 def all_of(conditions: Iterable[Fragment]) -> Fragment:
@@ -81,11 +83,14 @@ def all_of(conditions: Iterable[Fragment]) -> Fragment:
 
 
 def order_by(order: Order, *, backward: bool) -> Fragment:
-    """The ORDER BY list; backward, the index is read from its end."""
-    direction = "{} DESC" if backward else "{}"
-    return join(", ", [sql(direction, name_order_column(key)) for key in order])
+    """The ORDER BY list that an index gives; backward, the index is read from its end."""
+    return sort_by(map(name_order_column, order), backward=backward)
 
 
-def sort_by(order: Order, *, backward: bool) -> Fragment:
-    """The ORDER BY list for rows that have been read: of the plan's own columns, in any mixture of directions."""
-    return join(", ", [sql("{} DESC" if key.descending is not backward else "{}", COLUMNS[key.of]) for key in order])
+def order_outputs_by(order: Order, *, backward: bool) -> Fragment:
+    """The ORDER BY list for rows that have been read."""
+    return sort_by(map(name_order_output, order), backward=backward)
+
+
+def sort_by(keys: Iterable[Fragment], *, backward: bool) -> Fragment:
+    return join(", ", [sql("{} DESC" if backward else "{}", key) for key in keys])

@@ -10,10 +10,9 @@ from app.sql.catalogue import COLUMNS
 from app.sql.conditions import (
     Bound,
     bound_at,
-    where_after,
-    where_before,
-    where_not_after,
-    where_not_before,
+    where_beyond,
+    where_from,
+    where_short_of,
     where_site,
 )
 from app.sql.figures import select_figures
@@ -82,19 +81,26 @@ def render_connections(
 
 
 def select_page(source: Source, plan: PagePlan, after: Bound | None, before: Bound | None) -> Fragment:
-    """The rows of a page."""
+    """The rows of a page: as many as it holds from the near bound on, without those that lie beyond the far one.
+
+    Inside the search a second bound would let the planner expect a range of few records, and sort it.
+    """
+    near, far = (before, after) if plan.backward else (after, before)
     columns = join(", ", [COLUMNS[of] for of in plan.columns])
-    bounds = (*where_after(after), *where_before(before))
-    return select_records(columns, source, plan.order, bounds, backward=plan.backward, most=plan.row_limit)
+    bounds = where_beyond(near, backward=plan.backward)
+    rows = select_records(columns, source, plan.order, bounds, backward=plan.backward, most=plan.row_limit)
+    if far is None:
+        return rows
+    return sql("SELECT *\nFROM (\n{}\n) AS found\nWHERE {}", rows, where_short_of(far, backward=plan.backward))
 
 
 def select_neighbours(source: Source, plan: PagePlan, after: Bound | None, before: Bound | None) -> Fragment:
     """Whether a record lies beyond the cursors, as columns; empty where the plan doesn't ask."""
     looks = []
     if plan.asks_before and after is not None:
-        look = select_any(source, plan.order, [where_not_after(after)], backward=True)
+        look = select_any(source, plan.order, where_from(after, backward=True), backward=True)
         looks.append(sql("({}) AS " + HAS_BEFORE, look))
     if plan.asks_after and before is not None:
-        look = select_any(source, plan.order, [where_not_before(before)], backward=False)
+        look = select_any(source, plan.order, where_from(before, backward=False), backward=False)
         looks.append(sql("({}) AS " + HAS_AFTER, look))
     return join(", ", looks)

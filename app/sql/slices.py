@@ -12,7 +12,7 @@ from app.plan.filter import Filter, Operator, Perspective
 from app.plan.order import DEFAULT_ORDER, ID_ASCENDING, Order, OrderKey
 from app.plan.properties import Property, Value
 from app.sql.catalogue import COLUMN_TYPES, COLUMNS, TABLE
-from app.sql.conditions import COMPARISONS, all_of, order_by, sort_by, where_filter, where_site
+from app.sql.conditions import COMPARISONS, all_of, order_by, order_outputs_by, where_filter, where_site
 from app.sql.fragment import Fragment, Parameter, sql
 
 NARROW_PROPERTIES = frozenset({Property.ID, Property.BOOKING_ID, Property.SESSION_ID})
@@ -115,7 +115,7 @@ def select_records(
     if source.values is None:
         return one_slice
     template = "SELECT slice.*\nFROM {}\nCROSS JOIN LATERAL (\n{}\n) AS slice\nORDER BY {}\n{}"
-    return sql(template, source.values, one_slice, sort_by(order, backward=backward), limit(most))
+    return sql(template, source.values, one_slice, order_outputs_by(order, backward=backward), limit(most))
 
 
 def select_slice(

@@ -10,6 +10,8 @@ from starlette.routing import Route
 from app.database.pool import Database
 from app.errors import ConfigurationError
 from app.operations.documents import Documents
+from app.operations.running import GraphQLService
+from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
 from app.web.authentication import build_authenticator
 from app.web.endpoint import GraphQLEndpoint
@@ -24,17 +26,13 @@ def build_application(settings: Settings, database: Database | None = None) -> S
     """
     database = database or build_database(settings)
     explorer = Explorer(settings.explorer_token) if settings.explorer else None
-    endpoint = GraphQLEndpoint(
-        Documents(
-            size=settings.document_cache_size,
-            most_tokens=settings.max_document_tokens,
-            introspection=settings.introspection,
-        ),
-        database,
-        build_authenticator(settings),
-        explorer,
-        settings.max_body_bytes,
+    documents = Documents(
+        size=settings.document_cache_size,
+        most_tokens=settings.max_document_tokens,
+        introspection=settings.introspection,
     )
+    service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes))
+    endpoint = GraphQLEndpoint(service, build_authenticator(settings), explorer, settings.max_body_bytes)
 
     @asynccontextmanager
     async def hold_database(_application: Starlette) -> AsyncIterator[None]:

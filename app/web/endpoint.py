@@ -7,11 +7,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response as HTTPResponse
 from starlette.types import Receive, Scope, Send
 
-from app.database.pool import Database
-from app.operations.documents import Documents
 from app.operations.failures import format_service_error
 from app.operations.permissions import Caller
-from app.operations.running import Response, Verdict, run_request
+from app.operations.running import GraphQLService, Response, Verdict, run_request
 from app.web.authentication import Authenticator
 from app.web.explorer.page import Explorer, accepts_page
 from app.web.media_types import GRAPHQL_RESPONSE, JSON, choose_media_type
@@ -41,8 +39,7 @@ class GraphQLEndpoint:
     Follows the GraphQL-over-HTTP specification.
     """
 
-    documents: Documents
-    database: Database
+    service: GraphQLService
     authenticator: Authenticator
     explorer: Explorer | None
     most_bytes: int
@@ -72,7 +69,7 @@ class GraphQLEndpoint:
             return await self.authenticator.authenticate(authorization)
 
         graphql_request = await read_request(request, self.most_bytes)
-        response = await run_request(graphql_request, authenticate, self.documents, self.database)
+        response = await run_request(graphql_request, authenticate, self.service)
         return write_http_response(response, media_type, has_token=bool(authorization))
 
 

@@ -110,7 +110,7 @@ def end_with_parent() -> Callable[[], None] | None:
 
     def ask_for_signal() -> None:
         # Ignored, as in this process, the signal would be lost until the program has a handler of its own.
-#M        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         library.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGINT))
         if os.getppid() != parent:
             os._exit(1)
