@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -20,13 +22,16 @@ from tests.support.service import READ_SCOPE, SECRET, WRITE_SCOPE, GraphQLClient
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """The server that `ATTENDANCE_TEST_DATABASE_URL` names, or an embedded one."""
     given = os.environ.get("ATTENDANCE_TEST_DATABASE_URL")
     if given:
         yield given
-    else:
-        with run_embedded_postgres(Path(tmp_path_factory.mktemp("postgres"))) as url:
+        return
+    with tempfile.TemporaryDirectory(prefix="attendance-tests-") as folder:
+        data_dir = Path(folder)
+        data_dir.chmod(0o755)  # Where the tests run as root, Postgres runs as somebody else.
+        with run_embedded_postgres(data_dir) as url:
             yield url
 
 
@@ -54,8 +59,6 @@ def create_database(postgres_url: str) -> Iterator[Callable[[], str]]:
 
 def in_new_loop(work: object) -> object:
     """Run a coroutine to its end where a loop may run already."""
-    import threading
-
     outcome: list[object] = []
     thread = threading.Thread(target=lambda: outcome.append(asyncio.run(work)))  # type: ignore[arg-type]
     thread.start()

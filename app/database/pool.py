@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,8 @@ STATEMENT_SECONDS = 5.0
 STATEMENTS_KEPT_A_CONNECTION = 256
 MOST_RETRIES = 3
 FIRST_PAUSE_SECONDS = 0.05
+# A try that begins later could still wait for a connection and run when the request's ten seconds are over.
+LATEST_RETRY_SECONDS = 3.0
 ENTER_SITE = "SELECT set_config('attendance.site_id', $1, false)"
 
 
@@ -68,14 +71,19 @@ class Database:
     ) -> list[Row]:
         """Run one statement that writes, again when another change got in its way: at most three times, after a pause.
 
-        A statement whose answer was lost may have been committed; it is run again only if it is idempotent.
+        A statement whose answer was lost may have been committed; it is run again only if it is idempotent. The last
+        try begins within `LATEST_RETRY_SECONDS`.
         """
         repeatable = (Conflict, ServiceUnavailable) if is_idempotent else (Conflict,)
+        latest_retry = time.monotonic() + LATEST_RETRY_SECONDS
         for retry in range(MOST_RETRIES):
             try:
                 return await self.fetch_rows(text, arguments, site_id)
             except repeatable:
-                await asyncio.sleep(random.uniform(0.5, 1) * FIRST_PAUSE_SECONDS * 2**retry)  # noqa: S311 (jitter)
+                pause = random.uniform(0.5, 1) * FIRST_PAUSE_SECONDS * 2**retry  # noqa: S311 (jitter)
+                if time.monotonic() + pause > latest_retry:
+                    raise
+                await asyncio.sleep(pause)
         return await self.fetch_rows(text, arguments, site_id)
 
     @asynccontextmanager

@@ -16,14 +16,14 @@ SET = """INSERT INTO {} AS stored ({}, {})
 SELECT {}::uuid, item.id, item.booking_id, item.session_id, item.status, item.number_of_attendees, {}, {}
 FROM unnest({}::uuid[], {}::uuid[], {}::text[], {}::text[], {}::integer[])
   AS item (id, booking_id, session_id, status, number_of_attendees)
-ORDER BY item.booking_id, item.session_id
+ORDER BY item.booking_id, item.session_id COLLATE "C"
 ON CONFLICT (site_id, booking_id, session_id) DO UPDATE
 SET status = excluded.status,
   number_of_attendees = excluded.number_of_attendees,
   updated_at = CASE
     WHEN (stored.status, stored.number_of_attendees) = (excluded.status, excluded.number_of_attendees)
     THEN stored.updated_at
-    ELSE excluded.updated_at
+    ELSE greatest(stored.updated_at, excluded.updated_at)
   END
 RETURNING {}"""
 
@@ -45,8 +45,8 @@ def render_set(site_id: UUID, writes: Sequence[AttendanceWrite], ids: Sequence[U
     """Create or update one record for each write; a row has all columns.
 
     `ids` are those of records that do not exist yet, `at` the time of the writing. The rows are locked in the order
-    of their keys, so that calls with the same keys wait for each other instead of deadlocking. What is set already
-    keeps its time.
+    of their keys, bytewise like the column's own, so that calls with the same keys wait for each other instead of
+    deadlocking. What is set already keeps its time; a write that waited, or whose clock is behind, turns no time back.
     """
     site, now = Parameter(site_id), Parameter(at)
     columns = (

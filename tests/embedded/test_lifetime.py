@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -25,6 +27,13 @@ from tests.embedded.commands import (
 
 WRITE = "CREATE TABLE note AS SELECT 'kept' AS text"
 READ = "SELECT text FROM note"
+DYING_PARENT = """
+import os, signal, subprocess
+from app.database.embedded.account import own_account, start_program
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print(start_program(["/bin/sleep", "60"], own_account(), output=subprocess.DEVNULL).pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def test_it_starts_cold_in_seconds_and_warm_in_less_than_half_of_one(
@@ -122,6 +131,14 @@ def test_a_killed_supervisor_alone_leaves_nothing_behind(person: Person, data_di
     os.kill(find_supervisor(data_dir), signal.SIGKILL)
     assert wait_until(lambda: has_ended(data_dir))
     assert command.finish() == ""
+
+
+def test_a_program_that_has_just_been_started_ends_with_a_parent_that_ignores_interrupts(code: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells a child that its parent died")
+    parent = subprocess.run([sys.executable, "-c", DYING_PARENT], stdout=subprocess.PIPE, cwd=code, check=False)
+    assert parent.returncode == -signal.SIGKILL
+    assert wait_until(lambda: not Path("/proc", parent.stdout.decode().strip()).exists())
 
 
 def test_a_killed_postmaster_is_started_again_with_the_data_at_the_same_url(

@@ -78,15 +78,30 @@ def test_only_its_own_user_can_enter_the_directories_of_data_and_socket(
     assert command.finish() == ""
 
 
-def test_what_an_interrupted_initdb_left_is_cleared_away(person: Person, new_data_dir: Path, start: Starter) -> None:
-    leftover = new_data_dir / "embedded" / "unfinished-abc" / "base"
-    leftover.mkdir(parents=True)
-    for path in (new_data_dir, new_data_dir / "embedded", leftover.parent, leftover):
+def test_what_a_killed_start_left_is_cleared_away(person: Person, new_data_dir: Path, start: Starter) -> None:
+    home = new_data_dir / "embedded"
+    leftovers = [home / "unfinished-abc", home / "run-abc"]
+    for leftover in leftovers:
+        leftover.mkdir(parents=True)
+        (leftover / "file").touch()
+    for path in (new_data_dir, home, *leftovers):
         person.give(path)
     command = start(person, new_data_dir)
     assert query(command.wait_until_ready(), "SELECT 1") == "1"
-    assert not leftover.parent.exists()
+    assert not any(leftover.exists() for leftover in leftovers)
     assert command.finish() == ""
+
+
+def test_data_that_its_postgres_can_no_longer_reach_is_not_replaced_by_new_data(
+    root: Person, place: Path, start: Starter
+) -> None:
+    command = start(root, place / "data")
+    command.wait_until_ready()
+    assert command.finish() == ""
+    (place / "data").chmod(0o700)
+    refusal = start(root, place / "data").finish()
+    assert refusal.startswith("refused: the user that Postgres runs as")
+    assert "cannot reach" in refusal
 
 
 def test_a_pid_file_that_names_a_stranger_does_not_stop_the_start(

@@ -216,8 +216,9 @@ async def test_queries_of_one_meaning_share_their_cursors(client: GraphQLClient,
 async def test_a_nested_connection_and_its_perspective_share_their_cursors(
     client: GraphQLClient, database: RecordingDatabase, site_id: UUID, field: str, parent: str
 ) -> None:
-    shared = {"booking_id": BOOKING} if field == "booking" else {"session_id": "shared"}
-    await store(database, site_id, [Record(**{"session_id": f"session {n}", **shared}) for n in range(3)])
+    of_booking = [Record(BOOKING, f"session {n}") for n in range(3)]
+    of_session = [Record(session_id="shared") for _ in range(3)]
+    await store(database, site_id, of_booking if field == "booking" else of_session)
     value = str(BOOKING) if field == "booking" else "shared"
     nested = "query($cursor: String) { attendances(first: 1) { nodes { %s { attendances(after: $cursor) %s } } } }"
     direct = f'query($cursor: String) {{ attendances(perspective: {{{parent}: "{value}"}}, after: $cursor) {CURSORS} }}'

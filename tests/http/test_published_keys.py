@@ -184,7 +184,7 @@ async def test_a_published_key_fixes_its_algorithm(
     assert await ask(client, sign(key, "key", site_id, algorithm)) == 200
     assert await ask(client, sign(RSA, "key", site_id, "PS256")) == 401
     assert await ask(client, sign(b"secret" * 20, "key", site_id, "HS256")) == 401  # type: ignore[arg-type]
-    assert await ask(client, jwt.encode({"site_id": str(site_id)}, None, "none", headers={"kid": "key"})) == 401
+    assert await ask(client, jwt.encode({"site_id": str(site_id)}, "", "none", headers={"kid": "key"})) == 401
 
 
 @pytest.mark.parametrize(("entries", "status"), [([("one", OLD)], 200), ([("one", OLD), ("two", NEW)], 401)])

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support.media_types import GRAPHQL_RESPONSE, JSON
-from tests.support.root_fields import RootField, list_root_fields
+from tests.support.root_fields import RootField, list_guarded_fields
 from tests.support.service import ALL_SCOPES, SECRET, make_token
 
 INVALID = 'Bearer realm="attendance", error="invalid_token"'
@@ -122,7 +122,7 @@ def assert_unauthenticated(answer: httpx2.Response) -> None:
 
 
 @pytest.mark.parametrize("accept", [GRAPHQL_RESPONSE, JSON])
-@pytest.mark.parametrize("root_field", list_root_fields(), ids=str)
+@pytest.mark.parametrize("root_field", list_guarded_fields(), ids=str)
 @pytest.mark.parametrize("case", BAD_TOKENS)
 async def test_a_token_is_refused_that_is(
     bare: httpx2.AsyncClient, site_id: UUID, case: str, root_field: RootField, accept: str

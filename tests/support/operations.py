@@ -9,7 +9,13 @@ RECORD = "id bookingId sessionId status numberOfAttendees createdAt updatedAt"
 FLAGS = "hasNextPage hasPreviousPage"
 PAGE = f"edges {{ cursor node {{ {RECORD} }} }} pageInfo {{ {FLAGS} startCursor endCursor }}"
 TOTALS = "totalCount summary { total attended notAttended notSet numberOfAttendees attendanceRate }"
-SELECTIONS = (PAGE, TOTALS, f"nodes {{ id }} {TOTALS}", f"pageInfo {{ {FLAGS} }}")
+ENTITY = (
+    f"... on Attendance {{ {RECORD} }} "
+    f"... on Booking {{ id attendances(first: 3) {{ {PAGE} {TOTALS} }} }} "
+    f"... on Session {{ id attendances(last: 3) {{ {PAGE} {TOTALS} }} }}"
+)
+SELECTIONS = (PAGE, f"nodes {{ id }} {TOTALS}")
+SELECTIONS_OF_PAGES = (f"{PAGE} totalCount", f"pageInfo {{ {FLAGS} }}")
 ORDERS = (
     "[ID_ASC]",
     "[BOOKING_ID_ASC]",
@@ -20,9 +26,9 @@ ORDERS = (
     "[STATUS_ASC, NUMBER_OF_ATTENDEES_DESC, SESSION_ID_ASC]",
 )
 CONNECTIONS = (
-    "attendances%s {{ {} }}",
-    "attendances(first: 3) {{ nodes {{ id booking {{ id attendances%s {{ {} }} }} }} }}",
-    "attendances(first: 3) {{ nodes {{ id session {{ id attendances%s {{ {} }} }} }} }}",
+    "{ attendances%s { %s } }",
+    "{ attendances(first: 3) { nodes { id booking { id attendances%s { %s } } } } }",
+    "{ attendances(first: 3) { nodes { id session { id attendances%s { %s } } } } }",
 )
 
 
@@ -59,6 +65,16 @@ def list_perspectives(records: Sequence[Record]) -> list[str]:
     ]
 
 
+def list_representations(records: Sequence[Record]) -> list[str]:
+    """Records, bookings and sessions as gateways name them; the last are all of them at once."""
+    representations = [
+        f'{{__typename: "{kind}", id: "{key}"}}'
+        for record in records[:2]
+        for kind, key in (("Attendance", record.id), ("Booking", record.booking_id), ("Session", record.session_id))
+    ]
+    return [*representations, ", ".join(representations)]
+
+
 def list_lookups(records: Sequence[Record]) -> list[str]:
     """Records by their ids, and by ids that nobody has."""
     one, two = (f'"{record.id}"' for record in records[:2])
@@ -67,6 +83,7 @@ def list_lookups(records: Sequence[Record]) -> list[str]:
         f"{{ node(id: {one}) {{ __typename id ... on Attendance {{ {RECORD} }} }} }}",
         f'{{ nodes(ids: [{two}, "{uuid4()}", {one}]) {{ id ... on Attendance {{ {RECORD} }} }} }}',
         f"{{ attendance(id: {one}) {{ id booking {{ attendances {{ {PAGE} {TOTALS} }} }} }} }}",
+        *(f"{{ _entities(representations: [{each}]) {{ {ENTITY} }} }}" for each in list_representations(records)),
         f"{{ attendance(id: {one}) {{ id session {{ attendances {{ {PAGE} {TOTALS} }} }} }} }}",
         f"{{ attendances(first: 2) {{ nodes {{ id booking {{ attendances(first: 2) {{ nodes {{ session {{ "
         f"attendances(last: 2) {{ {PAGE} {TOTALS} }} }} }} }} }} }} }} }}",
@@ -76,14 +93,16 @@ def list_lookups(records: Sequence[Record]) -> list[str]:
 async def list_operations(client: GraphQLClient, records: Sequence[Record]) -> list[str]:
     """The operations of a caller who sees the records, with cursors of the caller's own."""
     operations = list_lookups(records)
-    for scope in list_scopes(records):
-        operations += write_connections(f"({scope})" if scope else "")
-        for page in await turn_pages(client, scope):
-            operations += [f"{{ attendances({join(scope, page)}) {{ {selection} }} }}" for selection in SELECTIONS]
+    for position, scope in enumerate(list_scopes(records)):
+        places = CONNECTIONS if position % 3 == 0 and "perspective" not in scope else CONNECTIONS[:1]
+        arguments = f"({scope})" if scope else ""
+        operations += [place % (arguments, selection) for place in places for selection in SELECTIONS]
+        pages = [join(scope, page) for page in await turn_pages(client, scope)]
+        operations += [CONNECTIONS[0] % (f"({page})", selection) for page in pages for selection in SELECTIONS_OF_PAGES]
     for field, scope in zip(("booking", "session"), list_perspectives(records), strict=True):
         parent = f'{{ attendance(id: "{records[0].id}") {{ id {field} {{ attendances(%s) {{ %s }} }} }} }}'
         pages = await turn_pages(client, scope)
-        operations += [parent % (page, selection) for page in pages for selection in SELECTIONS]
+        operations += [parent % (page, selection) for page in pages for selection in SELECTIONS_OF_PAGES]
     return operations
 
 
@@ -98,17 +117,9 @@ async def turn_pages(client: GraphQLClient, scope: str) -> list[str]:
         join("first: 2", after),
         join("last: 2", before),
         join("first: 1", after, before),
-        join("last: 1", after, before),
-        join("first: 2", before),
         join("last: 2", after),
     ]
 
 
 def join(*arguments: str) -> str:
     return ", ".join(argument for argument in arguments if argument)
-
-
-def write_connections(arguments: str) -> list[str]:
-    """The connection at the root and below a booking and a session, with each selection."""
-    places = [place for place in CONNECTIONS if "perspective" not in arguments or place is CONNECTIONS[0]]
-    return ["{ " + (place % arguments).format(selection) + " }" for place in places for selection in SELECTIONS]

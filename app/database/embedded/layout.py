@@ -28,6 +28,7 @@ POSTGRES_SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 107
 STORE_BASE = Path("/var/lib/attendance-embedded")
 STORE_PREFIX = "attendance-"
+RUN_PREFIX = "run-"
 UNFINISHED = "unfinished-"
 
 
@@ -70,14 +71,14 @@ def ensure_store(home: Path, cluster: Path, account: Account) -> Path:
     """
     store = cluster.parent
     home.chmod(account.passage_mode)
-    if can_reach(store, account):
-        return store
-    if cluster.exists():
-        raise ConfigurationError(f"the user that Postgres runs as (number {account.user}) cannot reach {cluster}")
-    elsewhere = make_store(home, account)
-    replace_link(home / STORE_LINK, elsewhere)
-    replace_link(elsewhere / HOME_LINK, home)
-    return elsewhere
+    if not can_reach(store, account):
+        if cluster.exists():
+            raise ConfigurationError(f"the user that Postgres runs as (number {account.user}) cannot reach {cluster}")
+        store = make_store(home, account)
+        replace_link(home / STORE_LINK, store)
+    if store != home:
+        replace_link(store / HOME_LINK, home)
+    return store
 
 
 def make_store(home: Path, account: Account) -> Path:
@@ -111,7 +112,8 @@ def remove_abandoned_stores(temporary: Path) -> None:
 def remove_leftovers(home: Path, store: Path) -> None:
     """Remove what a run that was killed left behind: its sockets, and what it was still making."""
     run = follow_link(home / RUN_LINK)
-    for leftover in (*([run] if run else []), *store.glob(f"{UNFINISHED}*")):
+    leftovers = [*store.glob(f"{RUN_PREFIX}*"), *store.glob(f"{UNFINISHED}*"), *([run] if run else [])]
+    for leftover in leftovers:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -132,7 +134,7 @@ def open_run_directory(home: Path, store: Path, account: Account) -> Iterator[Pa
 def make_run_directory(store: Path, account: Account) -> Path:
     for base in (store, Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - a private directory is made in it
         with contextlib.suppress(OSError):
-            run = make_directory(base, "run-", account)
+            run = make_directory(base, RUN_PREFIX, account)
             sockets = run / SOCKET_DIRECTORY
             if is_socket_path(sockets / POSTGRES_SOCKET) and can_reach(run, account):
                 sockets.mkdir(mode=0o700)

@@ -1,0 +1,202 @@
+"""Plans of Postgres on 200,000 records: pages are found by an index, without a full sort, however deep they lie.
+
+A sort is full when what it is given grows with the site. Two kinds are not: that of one page for each value of a filter,
+and that of the records of one booking, session or list of ids, for an order in which no index holds them.
+"""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from app.database.pool import Database
+from app.plan.filter import Filter, Operator, Perspective, plan_filter
+from app.plan.order import DEFAULT_ORDER, Order
+from app.plan.properties import Property
+from app.plan.summary import Aggregate, SummaryPlan
+from app.sql.figures import render_summary
+from app.sql.pages import render_connections, render_page
+from app.sql.records import render_records
+from tests.support.explain import PLAN_CACHE_MODES, Explained, explain
+from tests.support.large_site import NUMBERS, RECORDS, SITE, LargeSite, fill_sites, find_large_site
+from tests.support.plan_cases import (
+    DEEP,
+    DESCENDING,
+    FILTERS,
+    NARROW_FILTERS,
+    ORDERS,
+    PARENTS,
+    SIZE,
+    list_pages,
+    pick,
+    plan_case,
+    plan_site_page,
+)
+
+READ = SIZE + 1
+LOOKS = 2
+STEPS = NUMBERS + 1
+DESCENT = 6
+NO_FIGURES = SummaryPlan(None, None, frozenset())
+COUNTS = frozenset(Aggregate) - {Aggregate.ATTENDEES}
+INDEXES = {
+    "id": "attendance_pkey",
+    "booking_id": "attendance_by_booking",
+    "session_id": "attendance_by_session",
+    "status": "attendance_by_status",
+    "number_of_attendees": "attendance_by_number",
+    DESCENDING: "attendance_by_number_descending",
+}
+in_both_modes = pytest.mark.parametrize("mode", PLAN_CACHE_MODES)
+in_each_order = pytest.mark.parametrize("order", ORDERS)
+of_each_parent = pytest.mark.parametrize("of", PARENTS)
+
+
+@pytest.fixture(scope="module")
+async def large(create_database: Callable[[], str]) -> AsyncIterator[LargeSite]:
+    """The large site, as the service's own role reaches it."""
+    url = create_database()
+    await fill_sites(url)
+    database = Database(url, pool_size=1, row_security=True)
+    await database.open()
+    yield await find_large_site(database)
+    await database.close()
+
+
+async def explain_pages(
+    large: LargeSite, mode: str, perspective: Perspective | None, condition: Filter | None, order: Order
+) -> dict[str, Explained]:
+    pages = await list_pages(large, perspective, condition, order)
+    return {name: await explain(large.database, SITE, render_page(SITE, page), mode) for name, page in pages.items()}
+
+
+async def count_records(large: LargeSite, perspective: Perspective | None, condition: Filter | None) -> int:
+    return await large.count_records(plan_site_page(perspective, condition, DEFAULT_ORDER))
+
+
+def assert_bounded(pages: dict[str, Explained], *, most_read: int, most_sorted: int) -> None:
+    for name, page in pages.items():
+        assert page.is_by_index, (name, page.summary)
+        assert page.records_read <= most_read, (name, page.summary)
+        assert max(page.sorts, default=0) <= most_sorted, (name, page.summary)
+
+
+@in_both_modes
+@in_each_order
+async def test_an_order_is_read_from_its_index_and_a_deep_page_costs_what_the_first_costs(
+    large: LargeSite, order: str, mode: str
+) -> None:
+    pages = await explain_pages(large, mode, None, None, ORDERS[order])
+    assert_bounded(pages, most_read=READ + LOOKS, most_sorted=0)
+    assert {scan["Index Name"] for page in pages.values() for scan in page.scans} == {INDEXES[order]}
+    at_the_ends = max(pages["first"].pages_read, pages["last"].pages_read)
+    for name, page in pages.items():
+        assert page.pages_read <= 1.5 * at_the_ends + LOOKS * DESCENT, (name, page.summary)
+
+
+@in_both_modes
+@pytest.mark.parametrize("name", FILTERS)
+async def test_a_filter_in_the_default_order_reads_at_most_a_page_for_each_of_its_values(
+    large: LargeSite, name: str, mode: str
+) -> None:
+    of, operator, picks = FILTERS[name]
+    condition = plan_case(large, name)
+    values, passed_over = 1, 0
+    if condition is not None and isinstance(condition.value, tuple):
+        values = len(condition.value)
+    elif of is Property.NUMBER_OF_ATTENDEES and operator is not Operator.EQ:
+        values, passed_over = NUMBERS, (1 + LOOKS) * STEPS
+    elif operator is Operator.NE and of is not Property.STATUS:
+        passed_over = await count_records(large, None, plan_filter(of, Operator.EQ, picks(large), "filter"))
+    pages = await explain_pages(large, mode, None, condition, DEFAULT_ORDER)
+    assert_bounded(pages, most_read=values * (READ + LOOKS) + passed_over, most_sorted=values * READ)
+
+
+@in_both_modes
+@in_each_order
+@of_each_parent
+@pytest.mark.parametrize("place", [0, 1])
+async def test_a_perspective_reads_its_own_records_and_no_others(
+    large: LargeSite, of: Property, place: int, order: str, mode: str
+) -> None:
+    perspective = Perspective(of, large.values[of][place])
+    records = await count_records(large, perspective, None)
+    pages = await explain_pages(large, mode, perspective, None, ORDERS[order])
+    if order in ("id", of.value):
+        assert_bounded(pages, most_read=READ + LOOKS, most_sorted=0)
+    else:
+        assert_bounded(pages, most_read=(1 + LOOKS) * records, most_sorted=records)
+
+
+@in_both_modes
+@pytest.mark.parametrize("name", FILTERS)
+async def test_a_filter_of_a_perspective_reads_its_records_and_no_others(
+    large: LargeSite, name: str, mode: str
+) -> None:
+    for of in PARENTS:
+        perspective = Perspective(of, large.values[of][1])
+        records = await count_records(large, perspective, None)
+        pages = await explain_pages(large, mode, perspective, plan_case(large, name), DEFAULT_ORDER)
+        assert_bounded(pages, most_read=(1 + LOOKS) * records, most_sorted=0)
+
+
+@in_both_modes
+@in_each_order
+@pytest.mark.parametrize("name", NARROW_FILTERS)
+async def test_a_filter_on_ids_bookings_or_sessions_reads_only_what_passes_in_every_order(
+    large: LargeSite, name: str, order: str, mode: str
+) -> None:
+    condition = plan_case(large, name)
+    records = await count_records(large, None, condition)
+    pages = await explain_pages(large, mode, None, condition, ORDERS[order])
+    assert_bounded(pages, most_read=(1 + LOOKS) * records, most_sorted=records)
+
+
+@in_both_modes
+@in_each_order
+@of_each_parent
+async def test_connections_of_a_hundred_parents_read_their_records_and_no_others(
+    large: LargeSite, of: Property, order: str, mode: str
+) -> None:
+    parents = large.values[of]
+    records = await count_records(large, None, plan_filter(of, Operator.IN, pick(of, 100)(large), "filter"))
+    position = await large.find_position(plan_site_page(None, None, ORDERS[order]), DEEP)
+    for name in ("", "id in 100", "session_id eq", "status eq NOT_SET", "status ne ATTENDED", "number gt 20"):
+        condition = plan_case(large, name) if name else None
+        first = plan_site_page(None, condition, ORDERS[order], first=2)
+        last = plan_site_page(None, condition, ORDERS[order], last=2, before=first.cursors.encode(position))
+        pages = {
+            f"{name} {end}": await explain(
+                large.database, SITE, render_connections(SITE, of, parents, page, NO_FIGURES), mode
+            )
+            for end, page in (("first", first), ("last", last))
+        }
+        is_sorted = order in ("id", of.value)
+        most_read = len(parents) * (3 + LOOKS) if is_sorted and not name else 2 * records + len(parents)
+        assert_bounded(pages, most_read=most_read, most_sorted=0 if is_sorted else records)
+
+
+@in_both_modes
+@pytest.mark.parametrize("count", [1, 3, 100])
+async def test_records_are_looked_up_by_their_ids(large: LargeSite, count: int, mode: str) -> None:
+    statement = render_records(SITE, large.values[Property.ID][:count], frozenset(Property))
+    explained = await explain(large.database, SITE, statement, mode)
+    assert_bounded({"records": explained}, most_read=count, most_sorted=0)
+    assert explained.pages_read <= count * DESCENT, explained.summary
+
+
+@pytest.mark.parametrize("name", FILTERS)
+async def test_figures_read_what_passes_once_and_no_others(large: LargeSite, name: str) -> None:
+    of, operator, _ = FILTERS[name]
+    condition = plan_case(large, name)
+    statement = render_summary(SITE, SummaryPlan(None, condition, frozenset(Aggregate)))
+    explained = await explain(large.database, SITE, statement, "force_generic_plan")
+    reads_all = operator is Operator.NE and of not in (Property.STATUS, Property.NUMBER_OF_ATTENDEES)
+    matching = RECORDS if reads_all else await count_records(large, None, condition) + STEPS
+    assert_bounded({name: explained}, most_read=matching, most_sorted=0)
+
+
+async def test_counts_of_a_whole_site_are_read_from_an_index_alone(large: LargeSite) -> None:
+    statement = render_summary(SITE, SummaryPlan(None, None, COUNTS))
+    explained = await explain(large.database, SITE, statement, "force_generic_plan")
+    assert [scan["Node Type"] for scan in explained.scans] == ["Index Only Scan"], explained.summary
+    assert explained.records_read == RECORDS

@@ -1,0 +1,50 @@
+"""Records of the test's own site, and services on databases that differ from the shared one."""
+
+from collections.abc import AsyncIterator, Callable
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from app.database.migrations import migrate
+from tests.support.failing_database import FailingDatabase
+from tests.support.mutations import Item, make_input, set_many
+from tests.support.private_service import ClientOf, open_service
+from tests.support.service import GraphQLClient, RecordingDatabase
+
+SESSIONS = ("é", "b", "B", "😀", "a", "_")
+
+
+@pytest.fixture
+async def records(client: GraphQLClient) -> list[Item]:
+    """Records of three bookings, in the order of their keys: by booking, and then by session, bytewise."""
+    bookings = [str(uuid4()) for _ in range(3)]
+    items = [make_input(bookingId=booking, sessionId=session) for booking in bookings for session in SESSIONS]
+    stored = [result["attendance"] for result in (await set_many(client, items))["results"]]
+    return sorted(stored, key=lambda record: (record["bookingId"], record["sessionId"].encode()))
+
+
+@pytest.fixture(scope="module")
+async def failing_database(database_url: str) -> FailingDatabase:
+    return FailingDatabase(database_url)
+
+
+@pytest.fixture(scope="module")
+async def failing_client_of(failing_database: FailingDatabase) -> AsyncIterator[ClientOf]:
+    """Callers of a service whose statements fail as the test says."""
+    async with open_service(failing_database) as client_of:
+        yield client_of
+
+
+@pytest.fixture
+async def own_url(create_database: Callable[[], str]) -> str:
+    """A migrated database that the test may change as it likes."""
+    url = create_database()
+    await migrate(url, row_security=True)
+    return url
+
+
+@pytest.fixture
+async def own_database(own_url: str) -> AsyncIterator[RecordingDatabase]:
+    """A pool of one connection on that database; a service opens it."""
+    yield RecordingDatabase(own_url, pool_size=1)
