@@ -36,8 +36,9 @@ class SiteConnection(asyncpg.Connection):  # type: ignore[misc]
     entered_site: UUID | None = None
 
     async def enter_site(self, site_id: UUID) -> None:
-        """Let row security see this site, and no other."""
+        """Let row security see this site, and no other; a change whose answer is lost is made again."""
         if self.entered_site != site_id:
+            self.entered_site = None
             await self.fetchval(ENTER_SITE, str(site_id))
             self.entered_site = site_id
 
@@ -114,6 +115,8 @@ class Database:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 return await explain_unreadiness(connection, row_security=self._row_security)
+        except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError):
+            return f"the role {SERVICE_ROLE} does not exist or cannot be taken: run `attendance migrate`"
         except DRIVER_ERRORS:
             return "the database cannot be reached"
 

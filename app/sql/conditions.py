@@ -46,11 +46,15 @@ def where_filter(condition: Filter | None) -> tuple[Fragment, ...]:
     return (sql(COMPARISONS[condition.operator], column, Parameter(condition.value)),)
 
 
-def bound_at(order: Order, position: Position | None) -> Bound | None:
-    """The bound at a cursor's position; rendered once, so that all its uses share their parameters."""
+def bound_at(plan_order: Order, position: Position | None, order: Order) -> Bound | None:
+    """The bound at a cursor's position, of those keys that are in `order`.
+
+    Rendered once, so that all its uses share their parameters.
+    """
     if position is None:
         return None
-    values = [sql("{}", Parameter(order_value(key, value))) for key, value in zip(order, position, strict=True)]
+    value_of = dict(zip(plan_order, position, strict=True))
+    values = [sql("{}", Parameter(order_value(key, value_of[key]))) for key in order]
     return Bound(row_of(map(name_order_column, order)), row_of(map(name_order_output, order)), row_of(values))
 
 

@@ -13,7 +13,6 @@ from app.sql.conditions import (
     where_beyond,
     where_from,
     where_short_of,
-    where_site,
 )
 from app.sql.figures import select_figures
 from app.sql.fragment import Fragment, Parameter, Statement, join, sql
@@ -22,10 +21,10 @@ from app.sql.slices import (
     Source,
     check_filter,
     find_records,
+    find_slice,
     select_any,
     select_records,
     unnest_values,
-    where_slice,
 )
 
 HAS_BEFORE = "has_before"
@@ -40,8 +39,8 @@ def render_page(site_id: UUID, plan: PagePlan) -> Statement:
     The joined page keeps its order: without a join condition, a nested loop is the only join there is.
     """
     site = Parameter(site_id)
-    after, before = bound_at(plan.order, plan.after), bound_at(plan.order, plan.before)
     source = find_records(site, plan.perspective, plan.condition, plan.order)
+    after, before = bound_page(source, plan)
     neighbours = select_neighbours(source, plan, after, before)
     if plan.row_limit == 0:
         return sql("SELECT {}", neighbours).to_statement(site)
@@ -61,12 +60,11 @@ def render_connections(
     empty page. The neighbours' OFFSET 0 keeps them from being looked up again for each row of a page.
     """
     site = Parameter(site_id)
-    after, before = bound_at(plan.order, plan.after), bound_at(plan.order, plan.before)
-    scope = (where_site(site), where_slice(of, WANTED))
-    source = Source(scope, check_filter(plan.condition), of)
+    source = find_slice(site, of, WANTED, plan.order, check_filter(plan.condition))
+    after, before = bound_page(source, plan)
     sources, outputs = [unnest_values(of, parents)], [sql(f"wanted.position AS {PARENT_POSITION}")]
     if summary.aggregates:
-        figures = select_figures(Source(scope, check_filter(summary.condition)), summary)
+        figures = select_figures(find_slice(site, of, WANTED, plan.order, check_filter(summary.condition)), summary)
         sources.append(sql("CROSS JOIN LATERAL (\n{}\n) AS figures", figures))
         outputs.append(sql("figures.*"))
     neighbours = select_neighbours(source, plan, after, before)
@@ -80,6 +78,12 @@ def render_connections(
     return sql("SELECT {}\nFROM {}", join(", ", outputs), join("\n", sources)).to_statement(site)
 
 
+def bound_page(source: Source, plan: PagePlan) -> tuple[Bound | None, Bound | None]:
+    """The bounds at the cursors after and before which the page lies."""
+    after, before = (bound_at(plan.order, position, source.order) for position in (plan.after, plan.before))
+    return after, before
+
+
 def select_page(source: Source, plan: PagePlan, after: Bound | None, before: Bound | None) -> Fragment:
     """The rows of a page: as many as it holds from the near bound on, without those that lie beyond the far one.
 
@@ -88,7 +92,7 @@ def select_page(source: Source, plan: PagePlan, after: Bound | None, before: Bou
     near, far = (before, after) if plan.backward else (after, before)
     columns = join(", ", [COLUMNS[of] for of in plan.columns])
     bounds = where_beyond(near, backward=plan.backward)
-    rows = select_records(columns, source, plan.order, bounds, backward=plan.backward, most=plan.row_limit)
+    rows = select_records(columns, source, bounds, backward=plan.backward, most=plan.row_limit)
     if far is None:
         return rows
     return sql("SELECT *\nFROM (\n{}\n) AS found\nWHERE {}", rows, where_short_of(far, backward=plan.backward))
@@ -98,9 +102,9 @@ def select_neighbours(source: Source, plan: PagePlan, after: Bound | None, befor
     """Whether a record lies beyond the cursors, as columns; empty where the plan doesn't ask."""
     looks = []
     if plan.asks_before and after is not None:
-        look = select_any(source, plan.order, where_from(after, backward=True), backward=True)
+        look = select_any(source, where_from(after, backward=True), backward=True)
         looks.append(sql("({}) AS " + HAS_BEFORE, look))
     if plan.asks_after and before is not None:
-        look = select_any(source, plan.order, where_from(before, backward=False), backward=False)
+        look = select_any(source, where_from(before, backward=False), backward=False)
         looks.append(sql("({}) AS " + HAS_AFTER, look))
     return join(", ", looks)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.plan.filter import Filter, Operator, Perspective
-from app.plan.order import DEFAULT_ORDER, ID_ASCENDING, Order, OrderKey
+from app.plan.order import DEFAULT_ORDER, Order
 from app.plan.properties import Property, Value
 from app.sql.catalogue import COLUMN_TYPES, COLUMNS, TABLE
-from app.sql.conditions import COMPARISONS, all_of, order_by, order_outputs_by, where_filter, where_site
+from app.sql.conditions import COMPARISONS, NO_CONDITION, all_of, order_by, order_outputs_by, where_filter, where_site
 from app.sql.fragment import Fragment, Parameter, sql
 
 NARROW_PROPERTIES = frozenset({Property.ID, Property.BOOKING_ID, Property.SESSION_ID})
@@ -21,31 +21,48 @@ WANTED = sql("wanted.value")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Records of one site.
+    """Records of one site, and their order.
 
-    `found` are the conditions that an index answers, `checked` those to be checked on each record. `sliced_by` is
-    the property of which `found` wants one value; where it wants several in turn, `values` gives them, as `wanted`.
+    `found` are the conditions that an index answers, `checked` those to be checked on each record. `is_sliced` says
+    that `found` wants one value of a property; where it wants several in turn, `values` gives them, as `wanted`.
     """
 
     found: tuple[Fragment, ...]
+    order: Order
     checked: tuple[Fragment, ...] = ()
-    sliced_by: Property | None = None
+    is_sliced: bool = False
     values: Fragment | None = None
+
+    @property
+    def must_be_sorted(self) -> bool:
+        return self.is_sliced and self.order != DEFAULT_ORDER
 
 
 def find_records(site: Parameter, perspective: Perspective | None, condition: Filter | None, order: Order) -> Source:
     """The records of a perspective and a filter, found so that few others are read to give them in the order."""
     if perspective is not None:
-        found = (where_site(site), where_slice(perspective.of, hide_value(perspective.of, perspective.value)))
-        return Source(found, check_filter(condition), perspective.of)
+        value = hide_value(perspective.of, perspective.value)
+        return find_slice(site, perspective.of, value, order, check_filter(condition))
     if condition is None or not reads_slices(condition, order):
-        return Source((where_site(site),), where_filter(condition))
+        return Source((where_site(site),), order, where_filter(condition))
     if condition.operator is Operator.EQ:
         assert not isinstance(condition.value, tuple)
-        value = hide_value(condition.of, condition.value)
-        return Source((where_site(site), where_slice(condition.of, value)), sliced_by=condition.of)
+        return find_slice(site, condition.of, hide_value(condition.of, condition.value), order)
     found = (where_site(site), where_slice(condition.of, WANTED))
-    return Source(found, sliced_by=condition.of, values=list_values(site, condition))
+    return Source(found, order, is_sliced=True, values=list_values(site, condition))
+
+
+def find_slice(
+    site: Parameter, of: Property, value: Fragment, order: Order, checked: tuple[Fragment, ...] = NO_CONDITION
+) -> Source:
+    """The records that share one value."""
+    found = (where_site(site), where_slice(of, value))
+    return Source(found, order_in_slice(of, order), checked, is_sliced=True)
+
+
+def order_in_slice(of: Property, order: Order) -> Order:
+    """An order without the property that is the same for all."""
+    return tuple(key for key in order if key.of is not of) or order
 
 
 def reads_slices(condition: Filter, order: Order) -> bool:
@@ -53,14 +70,11 @@ def reads_slices(condition: Filter, order: Order) -> bool:
 
     A range of numbers in the order of ids is, for numbers are few: no index holds a range in that order.
     """
-    if condition.operator in (Operator.EQ, Operator.IN):
-        return condition.of in NARROW_PROPERTIES or is_sorted(condition.of, order)
-    return condition.of is Property.NUMBER_OF_ATTENDEES and order == DEFAULT_ORDER
-
-
-def is_sorted(sliced_by: Property, order: Order) -> bool:
-    """Whether a slice lies in its index in this order."""
-    return [key for key in order if key != OrderKey(sliced_by)] in ([], [ID_ASCENDING])
+    if condition.of in NARROW_PROPERTIES:
+        return condition.operator is not Operator.NE
+    if condition.operator is Operator.EQ:
+        return order_in_slice(condition.of, order) == DEFAULT_ORDER
+    return order == DEFAULT_ORDER
 
 
 def where_slice(of: Property, value: Fragment) -> Fragment:
@@ -108,18 +122,18 @@ def step_through(site: Parameter, of: Property) -> Fragment:
 
 
 def select_records(
-    outputs: Fragment, source: Source, order: Order, bounds: Sequence[Fragment], *, backward: bool, most: int
+    outputs: Fragment, source: Source, bounds: Sequence[Fragment], *, backward: bool, most: int
 ) -> Fragment:
-    """The first records of a source within the bounds, in the order or backward. The outputs hold the order's keys."""
-    one_slice = select_slice(outputs, source, order, bounds, backward=backward, most=most)
+    """The first records of a source within the bounds, in its order or backward. The outputs hold the order's keys."""
+    one_slice = select_slice(outputs, source, bounds, backward=backward, most=most)
     if source.values is None:
         return one_slice
     template = "SELECT slice.*\nFROM {}\nCROSS JOIN LATERAL (\n{}\n) AS slice\nORDER BY {}\n{}"
-    return sql(template, source.values, one_slice, order_outputs_by(order, backward=backward), limit(most))
+    return sql(template, source.values, one_slice, order_outputs_by(source.order, backward=backward), limit(most))
 
 
 def select_slice(
-    outputs: Fragment, source: Source, order: Order, bounds: Sequence[Fragment], *, backward: bool, most: int
+    outputs: Fragment, source: Source, bounds: Sequence[Fragment], *, backward: bool, most: int
 ) -> Fragment:
     """The first records of one slice, or of the whole site.
 
@@ -127,20 +141,20 @@ def select_slice(
     in the asked order for it.
     """
     records, conditions = TABLE, (*source.found, *source.checked, *bounds)
-    if source.sliced_by is not None and not is_sorted(source.sliced_by, order):
+    if source.must_be_sorted:
         records = sql("(\nSELECT * FROM {} WHERE {} OFFSET 0\n) AS records", TABLE, all_of(source.found))
         conditions = (*source.checked, *bounds)
     where = sql("WHERE {}\n", all_of(conditions)) if conditions else sql("")
     template = "SELECT {}\nFROM {}\n{}ORDER BY {}\n{}"
-    return sql(template, outputs, records, where, order_by(order, backward=backward), limit(most))
+    return sql(template, outputs, records, where, order_by(source.order, backward=backward), limit(most))
 
 
-def select_any(source: Source, order: Order, bounds: Sequence[Fragment], *, backward: bool) -> Fragment:
+def select_any(source: Source, bounds: Sequence[Fragment], *, backward: bool) -> Fragment:
     """TRUE where the source has a record within the bounds.
 
     An ordered look at one record, and not EXISTS, whose ORDER BY the planner would drop: it must start at the bound.
     """
-    one_slice = select_slice(sql("TRUE"), source, order, bounds, backward=backward, most=1)
+    one_slice = select_slice(sql("TRUE"), source, bounds, backward=backward, most=1)
     if source.values is None:
         return one_slice
     return sql("SELECT TRUE\nFROM {}\nCROSS JOIN LATERAL (\n{}\n) AS slice\nLIMIT 1", source.values, one_slice)

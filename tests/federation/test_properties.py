@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.entities import write_query
 from tests.support.service import READ_SCOPE, GraphQLClient, Record, RecordingDatabase, make_token, store
 
-CASES = 300
+CASES = 500
 STATUSES = ("ATTENDED", "NOT_ATTENDED", "NOT_SET")
 SESSIONS = ("a", "B", "é", 'quote"\\', "😀", "a/b")
 NUMBERS = (0, 1, 1, 2, 2**31 - 1)

@@ -166,6 +166,8 @@ OTHER_QUERIES = [
     f'filter: {{bookingId: {{ne: "{OTHER_BOOKING}"}}}}',
     "filter: {status: {eq: ATTENDED}}",
     "filter: {numberOfAttendees: {ge: 1}}",
+    "filter: {numberOfAttendees: {le: 1}}",
+    "filter: {numberOfAttendees: {eq: 1}}",
     "filter: {numberOfAttendees: {in: [1, 2]}}",
     "filter: {numberOfAttendees: {in: [1, 2, 3]}}",
     'filter: {sessionId: {in: ["session 0", "session 1", "session 2"]}}',

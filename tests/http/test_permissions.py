@@ -122,7 +122,7 @@ def test_a_root_field_without_a_permission_cannot_be_asked_for() -> None:
         undeclared: str = "x"
         declared: str = strawberry.field(default="x", metadata={METADATA_KEY: Permission.WRITE})
 
-    fields = strawberry.Schema(query=Query)._schema.query_type.fields  # type: ignore[union-attr]
+    fields = strawberry.Schema(query=Query)._schema.query_type.fields  # type: ignore[union-attr]  # noqa: SLF001
     assert permission_of(fields["declared"]) is Permission.WRITE
     with pytest.raises(KeyError):
         permission_of(fields["undeclared"])

@@ -83,8 +83,8 @@ def count_records(scan: Node) -> int:
 
 
 def count_rows(node: Node, name: str) -> int:
-    """A figure of a node over all its loops; Postgres reports the average."""
-    return round(node.get(name, 0) * node["Actual Loops"])
+    """A figure of a node over all its loops, of which Postgres reports the average."""
+    return round(float(node.get(name, 0)) * int(node["Actual Loops"]))
 
 
 def write_literal(value: object) -> str:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 Key = Hashable
 Stored = Mapping[Key, tuple[str, int]]
@@ -90,7 +91,7 @@ def order_by_time(calls: Sequence[Call]) -> list[Before]:
     """Which calls were answered before which others were sent, by way of the moments of the answers in a chain."""
     answered = sorted(calls, key=lambda call: call.ended)
     moments = [("answered", position) for position in range(len(answered))]
-    before: list[Before] = [*zip(moments, moments[1:], strict=False), *zip(answered, moments, strict=True)]
+    before: list[Before] = [*pairwise(moments), *zip(answered, moments, strict=True)]
     position = 0
     for call in sorted(calls, key=lambda call: call.started):
         while answered[position].ended < call.started:

@@ -71,9 +71,9 @@ class LargeSite:
     async def count_records(self, plan: PagePlan) -> int:
         """How many records the plan's filter and perspective let pass."""
         site = Parameter(SITE)
-        statement = sql("SELECT count(*) FROM {} WHERE {}", TABLE, where_plan(site, plan)).to_statement(site)
+        statement = sql("SELECT count(*) AS total FROM {} WHERE {}", TABLE, where_plan(site, plan)).to_statement(site)
         row = await self.look_up((plan.perspective, plan.condition), statement)
-        return int(row[0])
+        return int(row["total"])
 
     async def find_position(self, plan: PagePlan, rank: int) -> Position:
         """The position of the record at a rank of the plan's order, counted from 0."""
@@ -82,7 +82,8 @@ class LargeSite:
         order = order_by(plan.order, backward=False)
         text = f"SELECT {{}} FROM {{}} WHERE {{}} ORDER BY {{}} LIMIT 1 OFFSET {rank}"
         statement = sql(text, keys, TABLE, where_plan(site, plan), order).to_statement(site)
-        return tuple(await self.look_up((plan.order, plan.perspective, plan.condition, rank), statement))
+        row = await self.look_up((plan.order, plan.perspective, plan.condition, rank), statement)
+        return tuple(row.values())
 
 
 def where_plan(site: Parameter, plan: PagePlan) -> Fragment:
@@ -118,4 +119,4 @@ async def find_large_site(database: Database) -> LargeSite:
 async def find_values(database: Database, of: Property) -> list[Any]:
     """A hundred values of a property, from everywhere in the large site."""
     text = f"SELECT {of} FROM attendance WHERE site_id = $1 GROUP BY 1 ORDER BY md5({of}::text) LIMIT 100"
-    return [row[0] for row in await database.fetch_rows(text, [SITE], SITE)]
+    return [row[of] for row in await database.fetch_rows(text, [SITE], SITE)]

@@ -77,7 +77,7 @@ def plan_site_page(
 async def list_pages(
     large: LargeSite, perspective: Perspective | None, condition: Filter | None, order: Order
 ) -> dict[str, PagePlan]:
-    """The pages at both ends, those at a deep record, at one that is gone, at one that does not match, and in a range."""
+    """The pages at both ends, at a deep record, at one that is gone, at one that does not match, and in a range."""
     whole, site = plan_site_page(perspective, condition, order), plan_site_page(None, None, order)
     matching = await large.count_records(whole)
     stranger = await large.find_position(site, DEEP)

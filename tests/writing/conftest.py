@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from app.database.migrations import migrate
@@ -45,6 +44,6 @@ async def own_url(create_database: Callable[[], str]) -> str:
 
 
 @pytest.fixture
-async def own_database(own_url: str) -> AsyncIterator[RecordingDatabase]:
+async def own_database(own_url: str) -> RecordingDatabase:
     """A pool of one connection on that database; a service opens it."""
-    yield RecordingDatabase(own_url, pool_size=1)
+    return RecordingDatabase(own_url, pool_size=1)

@@ -51,7 +51,6 @@ async def test_sixteen_writers_of_the_same_records_leave_what_a_serial_order_of_
     assert len(sent) == len(crowd.calls), "where locks are taken in one order, nothing is tried twice"
     rows = await wide_database.fetch_rows(STORED, [site_id], site_id)
     stored = {(row["booking_id"], row["session_id"]): (str(row["id"]), row["number_of_attendees"]) for row in rows}
-    print(len(crowd.calls), len(stored), sum(any(e.number is None for e in c.effects) for c in crowd.calls))
     assert find_contradiction(crowd.calls, stored) is None
 
 
@@ -71,7 +70,9 @@ async def test_sets_of_one_new_key_at_once_give_one_record_with_one_id(wide_clie
 
 async def test_bulks_of_the_same_new_keys_at_once_create_each_record_once(wide_client: GraphQLClient) -> None:
     items = [make_input() for _ in range(50)]
-    payloads = await asyncio.gather(*(set_many(wide_client, items[start:] + items[:start]) for start in range(0, 50, 5)))
+    payloads = await asyncio.gather(
+        *(set_many(wide_client, items[start:] + items[:start]) for start in range(0, 50, 5))
+    )
     ids = [{result["attendance"]["id"] for result in payload["results"]} for payload in payloads]
     assert all(each == ids[0] for each in ids)
     assert await count_records(wide_client) == len(items) == len(ids[0])
