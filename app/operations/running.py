@@ -21,6 +21,7 @@ from app.errors import (
     Unauthenticated,
 )
 from app.operations.documents import Documents, Operation
+from app.operations.executing import ProjectingExecutor
 from app.operations.failures import (
     FormattedError,
     RequestRefused,
@@ -139,6 +140,7 @@ async def execute_operation(
         context_value=context,
         variable_values=variables,
         operation_name=operation.name,
+        executor_class=ProjectingExecutor,
         max_coercion_errors=MOST_VARIABLE_ERRORS,
         hide_suggestions=not service.documents.introspection,
     )

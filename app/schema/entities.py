@@ -16,6 +16,8 @@ from app.schema.types import Attendance, Booking, Session, build_attendance
 
 MOST_REPRESENTATIONS = 1000
 ARGUMENT = "representations"
+TYPE_ARGUMENT = f"{ARGUMENT}.__typename"
+KEY_ARGUMENT = f"{ARGUMENT}.id"
 TYPE_NAMES = ("Attendance", "Booking", "Session")
 
 AnyEntity = Annotated[Attendance | Booking | Session, strawberry.union("_Entity")]
@@ -62,14 +64,14 @@ def parse_reference(representation: object) -> Booking | Session | UUID:
     type_name, key = given.get("__typename"), given.get("id")
     if type_name not in TYPE_NAMES:
         known = ", ".join(TYPE_NAMES)
-        raise BadUserInput(f"A representation has one of {known} as its `__typename`.", argument=ARGUMENT)
+        raise BadUserInput(f"A representation has one of {known} as its `__typename`.", argument=TYPE_ARGUMENT)
     if not isinstance(key, str):
-        raise BadUserInput(f"A representation of {type_name} has a text as its `id`.", argument=ARGUMENT)
+        raise BadUserInput(f"A representation of {type_name} has a text as its `id`.", argument=KEY_ARGUMENT)
     if type_name == "Session":
-        if not 1 <= len(parse_text(key, ARGUMENT)) <= LONGEST_SESSION_ID:
-            raise BadUserInput(f"A session's `id` has 1 to {LONGEST_SESSION_ID} characters.", argument=ARGUMENT)
+        if not 1 <= len(parse_text(key, KEY_ARGUMENT)) <= LONGEST_SESSION_ID:
+            raise BadUserInput(f"A session's `id` has 1 to {LONGEST_SESSION_ID} characters.", argument=KEY_ARGUMENT)
         return Session(id=strawberry.ID(key))
-    guid = parse_guid(key, ARGUMENT)
+    guid = parse_guid(key, KEY_ARGUMENT)
     return guid if type_name == "Attendance" else Booking(id=strawberry.ID(key))
 
 

@@ -30,6 +30,7 @@ from app.schema.permissions import Permission, require_scopes
 from app.schema.selection import ResolveInfo
 
 LARGEST_INTEGER = 2**31 - 1
+READ_SCOPES = (require_scopes(Permission.READ),)
 
 
 @strawberry.interface(description="An object that can be fetched again by its id.")
@@ -38,36 +39,56 @@ class Node:
 
 
 @strawberry.federation.type(
-    keys=["id"],
-    directives=[require_scopes(Permission.READ)],
-    description="Whether, and with how many people, a booking's participants attended one session.",
+    keys=["id"], description="Whether, and with how many people, a booking's participants attended one session."
 )
 class Attendance(Node):
+    """A record, resolved from its row, which has the selected properties alone."""
+
     id: strawberry.ID = strawberry.field(description="GUID.")
-    booking_id: strawberry.ID = strawberry.field(description="GUID of the booking.")
-    session_id: strawberry.ID = strawberry.field(description="Id of the session: 1 to 250 characters.")
-    status: AttendanceStatus = strawberry.field(description="Whether anybody came.")
-    number_of_attendees: int = strawberry.field(
-        description="How many people attended: 0 or more. It may exceed what was booked (walk-ins)."
+    row: strawberry.Private[Row]
+
+    @strawberry.field(description="GUID of the booking.", directives=READ_SCOPES)
+    def booking_id(self) -> strawberry.ID:
+        return strawberry.ID(str(self.row["booking_id"]))
+
+    @strawberry.field(description="Id of the session: 1 to 250 characters.", directives=READ_SCOPES)
+    def session_id(self) -> strawberry.ID:
+        return strawberry.ID(self.row["session_id"])
+
+    @strawberry.field(description="Whether anybody came.", directives=READ_SCOPES)
+    def status(self) -> AttendanceStatus:
+        status: AttendanceStatus = self.row["status"]
+        return status
+
+    @strawberry.field(
+        description="How many people attended: 0 or more. It may exceed what was booked (walk-ins).",
+        directives=READ_SCOPES,
     )
-    created_at: datetime = strawberry.field(description="When the record was made.")
-    updated_at: datetime = strawberry.field(description="When the record was last changed.")
+    def number_of_attendees(self) -> int:
+        return int(self.row["number_of_attendees"])
 
-    @strawberry.field(description="The booking that the record belongs to.")
+    @strawberry.field(description="When the record was made.", directives=READ_SCOPES)
+    def created_at(self) -> datetime:
+        moment: datetime = self.row["created_at"]
+        return moment
+
+    @strawberry.field(description="When the record was last changed.", directives=READ_SCOPES)
+    def updated_at(self) -> datetime:
+        moment: datetime = self.row["updated_at"]
+        return moment
+
+    @strawberry.field(description="The booking that the record belongs to.", directives=READ_SCOPES)
     def booking(self) -> "Booking":
-        return Booking(id=self.booking_id)
+        return Booking(id=strawberry.ID(str(self.row["booking_id"])))
 
-    @strawberry.field(description="The session that the record belongs to.")
+    @strawberry.field(description="The session that the record belongs to.", directives=READ_SCOPES)
     def session(self) -> "Session":
-        return Session(id=self.session_id)
+        return Session(id=self.row["session_id"])
 
 
 def build_attendance(row: Row) -> Attendance:
-    """A record from a row, which has the selected properties alone; nothing resolves the others."""
-    values: dict[str, Any] = {of.value: row.get(of.value) for of in Property}
-    for of in (Property.ID, Property.BOOKING_ID):
-        values[of] = strawberry.ID(str(values[of]))
-    return Attendance(**values)
+    """A record from a row, which has its id and the selected properties; nothing resolves the others."""
+    return Attendance(id=strawberry.ID(str(row["id"])), row=row)
 
 
 async def resolve_attendances(
@@ -91,7 +112,7 @@ class Booking:
     id: strawberry.ID = strawberry.field(description="GUID of the booking.")
     attendances: "AttendanceConnection" = strawberry.field(
         resolver=resolve_attendances,
-        directives=[require_scopes(Permission.READ)],
+        directives=READ_SCOPES,
         description="Attendance for all sessions related to this booking.",
     )
 
@@ -106,7 +127,7 @@ class Session:
     id: strawberry.ID = strawberry.field(description="Id of the session: 1 to 250 characters.")
     attendances: "AttendanceConnection" = strawberry.field(
         resolver=resolve_attendances,
-        directives=[require_scopes(Permission.READ)],
+        directives=READ_SCOPES,
         description="Attendance for all bookings related to this session.",
     )
 
