@@ -17,7 +17,8 @@ def test_imports_only_point_down() -> None:
 def test_a_wall_that_is_broken_is_seen(tmp_path: Path) -> None:
     config = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     upside_down = tmp_path / "pyproject.toml"
-    upside_down.write_text(config.replace('    "sql | database",\n    "plan",\n', '    "plan",\n    "sql | database",\n'))
+    as_it_is, swapped = '    "sql | database",\n    "plan",\n', '    "plan",\n    "sql | database",\n'
+    upside_down.write_text(config.replace(as_it_is, swapped))
     assert lint_imports(config_filename=str(upside_down), cache_dir=None) == 1
 
 
