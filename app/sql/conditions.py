@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from app.plan.cursor import Position
 from app.plan.filter import Filter, Operator
-from app.plan.order import Order, OrderKey
+from app.plan.order import DEFAULT_ORDER, Order, OrderKey
 from app.plan.properties import Value
-from app.sql.catalogue import COLUMN_TYPES, COLUMNS, SITE, name_order_column, name_order_output
+from app.sql.catalogue import COLUMN_TYPES, SITE, name_order_column, name_order_output
 from app.sql.fragment import Fragment, Parameter, join, sql
 
 COMPARISONS = {
@@ -18,6 +18,12 @@ COMPARISONS = {
     Operator.LE: "{} <= {}",
     Operator.GT: "{} > {}",
     Operator.GE: "{} >= {}",
+}
+MIRRORED = {
+    Operator.LT: Operator.GT,
+    Operator.LE: Operator.GE,
+    Operator.GT: Operator.LT,
+    Operator.GE: Operator.LE,
 }
 NO_CONDITION: tuple[Fragment, ...] = ()
 
@@ -36,14 +42,17 @@ def where_site(site: Parameter) -> Fragment:
     return sql("{} = {}", SITE, site)
 
 
-def where_filter(condition: Filter | None) -> tuple[Fragment, ...]:
+def where_filter(condition: Filter | None, order: Order = DEFAULT_ORDER) -> tuple[Fragment, ...]:
+    """The condition of a filter, on the column that the order begins with where it is the filter's own."""
     if condition is None:
         return NO_CONDITION
-    column = COLUMNS[condition.of]
+    key = order[0] if order[0].of is condition.of else OrderKey(condition.of)
+    column = name_order_column(key)
     if isinstance(condition.value, tuple):
-        values = Parameter(list(condition.value))
+        values = Parameter([order_value(key, value) for value in condition.value])
         return (sql(COMPARISONS[Operator.IN], column, values, COLUMN_TYPES[condition.of]),)
-    return (sql(COMPARISONS[condition.operator], column, Parameter(condition.value)),)
+    operator = MIRRORED.get(condition.operator, condition.operator) if key.descending else condition.operator
+    return (sql(COMPARISONS[operator], column, Parameter(order_value(key, condition.value))),)
 
 
 def bound_at(plan_order: Order, position: Position | None, order: Order) -> Bound | None:

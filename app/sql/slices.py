@@ -44,7 +44,9 @@ def find_records(site: Parameter, perspective: Perspective | None, condition: Fi
         value = hide_value(perspective.of, perspective.value)
         return find_slice(site, perspective.of, value, order, check_filter(condition))
     if condition is None or not reads_slices(condition, order):
-        return Source((where_site(site),), order, where_filter(condition))
+        is_own_order = condition is not None and condition.of is order[0].of
+        checked = where_filter(condition, order) if is_own_order else check_filter(condition)
+        return Source((where_site(site),), order, checked)
     if condition.operator is Operator.EQ:
         assert not isinstance(condition.value, tuple)
         return find_slice(site, condition.of, hide_value(condition.of, condition.value), order)
@@ -90,7 +92,7 @@ def hide_value(of: Property, value: Value) -> Fragment:
 
 
 def check_filter(condition: Filter | None) -> tuple[Fragment, ...]:
-    """A filter inside a slice. `IS TRUE` changes nothing but that no index answers it: the slice's own does better."""
+    """A filter that no index answers, for another one is to be read: `IS TRUE` changes nothing else."""
     return tuple(sql("({}) IS TRUE", comparison) for comparison in where_filter(condition))
 
 

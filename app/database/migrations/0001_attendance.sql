@@ -36,12 +36,18 @@ EXCEPTION
 END
 $$;
 
--- The service connects as whoever migrates and takes this role; a superuser may take it without being a member.
+-- The service connects as whoever migrates, and takes this role, as a superuser may take any. Who made the role is its
+-- administrator but may not take it before it is granted; who may not grant it needs an administrator to have done so.
 DO $$
 BEGIN
-    IF NOT pg_has_role(current_user, 'attendance_service', 'MEMBER') THEN
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         EXECUTE format('GRANT attendance_service TO %I', current_user);
     END IF;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        IF NOT pg_has_role(current_user, 'attendance_service', 'MEMBER') THEN
+            RAISE;
+        END IF;
 END
 $$;
 
