@@ -13,7 +13,7 @@ from tests.support.service import ALL_SCOPES, GraphQLClient, Record, RecordingDa
 
 QUERY = write_query("__typename ... on Attendance { id } ... on Booking { id } ... on Session { id }")
 GUID = "01890a5d-ac96-774b-bcce-b302099a8057"
-MALFORMED: dict[str, Any] = {
+OF_TYPE: dict[str, Any] = {
     "an unknown type": {"__typename": "Course", "id": GUID},
     "a type that is no entity": {"__typename": "PageInfo", "id": GUID},
     "the type of all entities": {"__typename": "_Entity", "id": GUID},
@@ -23,6 +23,12 @@ MALFORMED: dict[str, Any] = {
     "a list for a type": {"__typename": ["Booking"], "id": GUID},
     "an object for a type": {"__typename": {"name": "Booking"}, "id": GUID},
     "nothing": {},
+    "a text": "Booking",
+    "a number": 5,
+    "a boolean": False,
+    "a list": [{"__typename": "Booking", "id": GUID}],
+}
+OF_ID: dict[str, Any] = {
     "no id": {"__typename": "Booking"},
     "an id of null": {"__typename": "Attendance", "id": None},
     "an id that is a number": {"__typename": "Session", "id": 7},
@@ -36,11 +42,8 @@ MALFORMED: dict[str, Any] = {
     "a session whose id is empty": {"__typename": "Session", "id": ""},
     "a session whose id is too long": {"__typename": "Session", "id": "x" * 251},
     "a session whose id cannot be stored": {"__typename": "Session", "id": "a\0b"},
-    "a text": "Booking",
-    "a number": 5,
-    "a boolean": False,
-    "a list": [{"__typename": "Booking", "id": GUID}],
 }
+MALFORMED = OF_TYPE | OF_ID
 
 
 @pytest.fixture
@@ -65,7 +68,8 @@ async def test_a_malformed_representation_is_null_with_its_own_error_and_the_oth
     ]
     [error] = content["errors"]
     assert error["path"] == ["_entities", 1]
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "representations"}
+    argument = "representations.__typename" if case in OF_TYPE else "representations.id"
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
     assert error["message"]
     assert INTERNALS.search(answer.text) is None
 
@@ -90,7 +94,7 @@ async def test_the_error_says_what_is_wrong(client: GraphQLClient) -> None:
     assert [error["message"] for error in answer["errors"]] == [
         "A representation has one of Attendance, Booking, Session as its `__typename`.",
         "A representation of Booking has a text as its `id`.",
-        "`representations` takes a GUID such as 01890a5d-ac96-774b-bcce-b302099a8057.",
+        "`representations.id` takes a GUID such as 01890a5d-ac96-774b-bcce-b302099a8057.",
     ]
 
 

@@ -38,7 +38,7 @@ SELECTIONS = (
     f"... on Session {{ attendances {{ nodes {{ booking {{ attendances({ARGUMENTS}) {{ totalCount }} }} }} }} }}",
 )
 ORDERS = (["ID_ASC"], ["NUMBER_OF_ATTENDEES_DESC"], ["STATUS_ASC", "SESSION_ID_ASC"])
-FILTERS = (
+FILTERS: tuple[dict[str, Any] | None, ...] = (
     None,
     {"status": {"eq": "ATTENDED"}},
     {"numberOfAttendees": {"lt": 3}},

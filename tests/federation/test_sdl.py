@@ -23,6 +23,7 @@ from graphql import (
     visit,
 )
 from graphql.language import REMOVE
+from starlette.applications import Starlette
 
 from app.cli import main
 from tests.federation.conftest import SubgraphBuilder
@@ -38,7 +39,12 @@ SCOPES_DIRECTIVE = "requiresScopes"
 NESTED = {
     "Booking.attendances": ("Booking", "... on Booking { attendances { totalCount } }"),
     "Session.attendances": ("Session", "... on Session { attendances { totalCount } }"),
-    "Attendance": ("Attendance", "... on Attendance { status }"),
+    **{
+        f"Attendance.{name}": ("Attendance", f"... on Attendance {{ {name} }}")
+        for name in ("bookingId", "sessionId", "status", "numberOfAttendees", "createdAt", "updatedAt")
+    },
+    "Attendance.booking": ("Attendance", "... on Attendance { booking { id } }"),
+    "Attendance.session": ("Attendance", "... on Attendance { session { id } }"),
 }
 ScopeSets = dict[str, set[Any]]
 Described = SchemaDefinitionNode | ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode | FieldDefinitionNode
@@ -85,18 +91,23 @@ def required_scopes(document: DocumentNode) -> ScopeSets:
     """The scopes of which any one is enough, for each type and each field that tells of some."""
     required: ScopeSets = {}
     for type_ in list_types(document):
-        places: dict[str, Described] = {f"{type_.name.value}.{field.name.value}": field for field in type_.fields}
+        places: dict[str, Described] = {f"{type_.name.value}.{field.name.value}": field for field in type_.fields or ()}
         for place, node in {type_.name.value: type_, **places}.items():
             for told in read_directives(node, SCOPES_DIRECTIVE):
                 required[place] = {scope for [scope] in told["scopes"]}
     return required
 
 
+def ask(service: Starlette, token: str | None) -> GraphQLClient:
+    transport = httpx2.ASGITransport(service)
+    return GraphQLClient(httpx2.AsyncClient(transport=transport, base_url="http://service.test"), token)
+
+
 @pytest.mark.parametrize("introspection", ["on", "off"])
 async def test_the_schema_is_told_without_a_token_whatever_introspection_is(
     subgraph: SubgraphBuilder, introspection: str
 ) -> None:
-    gateway = subgraph(introspection=introspection)
+    gateway = ask(subgraph(introspection=introspection), None)
     for query in (SERVICE, "query SubgraphIntrospectQuery { _service { sdl __typename } }"):
         data = await gateway.data(query)
         assert data["_service"]["sdl"] == EXPORTED
@@ -158,12 +169,20 @@ async def test_gateways_are_told_of_exactly_the_scopes_that_the_service_enforces
     told = required_scopes(DOCUMENT)
     assert told == {place: scopes for place, scopes in enforced.items() if not place.startswith("Query._")}
     assert enforced["Query._service"] == {None, *ALL_SCOPES}
+    assert enforced["Query._entities"] == told["Booking.attendances"]
+
+
+def test_scopes_leave_alone_what_composition_shares_with_other_subgraphs() -> None:
+    places = required_scopes(DOCUMENT)
+    assert all("." in place for place in places), "those of a type spread to the interfaces that it implements"
+    assert not {"Node.id", "Attendance.id", "Booking.id", "Session.id"} & places.keys()
+    assert not [place for place in places if place.startswith("PageInfo")]
 
 
 async def find_accepted(http: httpx2.AsyncClient, query: str, **variables: Any) -> set[Any]:
     """The scopes of which each alone lets a query run; None for no scope at all."""
     site = UUID(int=1)
-    tokens = {None: make_token(site), **{scope: make_token(site, scope) for scope in ALL_SCOPES}}
+    tokens = {scope: make_token(site, *((scope,) if scope else ())) for scope in (None, *ALL_SCOPES)}
     answers = {scope: await GraphQLClient(http, token).post(query, variables) for scope, token in tokens.items()}
     assert {answer.status_code for answer in answers.values()} <= {200, 403}
     return {scope for scope, answer in answers.items() if answer.status_code == 200}
@@ -181,7 +200,7 @@ def without_link(document: Node) -> str:
 
 
 async def test_scopes_can_be_switched_off_with_their_import_and_nothing_else(subgraph: SubgraphBuilder) -> None:
-    shown = (await subgraph(federation_scopes="off").data(SERVICE))["_service"]["sdl"]
+    shown = (await ask(subgraph(federation_scopes="off"), None).data(SERVICE))["_service"]["sdl"]
     document = parse(shown)
     assert SCOPES_DIRECTIVE not in shown
     assert read_link(document) == {**read_link(DOCUMENT), "import": ["@key", "@shareable"]}
@@ -191,6 +210,6 @@ async def test_scopes_can_be_switched_off_with_their_import_and_nothing_else(sub
 
 
 async def test_the_service_enforces_scopes_that_it_does_not_tell_of(subgraph: SubgraphBuilder) -> None:
-    gateway = subgraph(federation_scopes="off")
-    answer = await GraphQLClient(gateway.http, make_token(UUID(int=1))).post("{ attendances { totalCount } }")
+    gateway = ask(subgraph(federation_scopes="off"), make_token(UUID(int=1)))
+    answer = await gateway.post("{ attendances { totalCount } }")
     assert answer.status_code == 403

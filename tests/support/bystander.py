@@ -24,8 +24,8 @@ async def connect(url: str, site_id: UUID) -> AsyncIterator[Any]:
         await connection.close(timeout=5)
 
 
-async def wait_for_waiter(connection: Any) -> None:
-    """Wait until somebody waits for a lock."""
+async def wait_for_waiters(connection: Any, count: int) -> None:
+    """Wait until so many others wait for locks."""
     async with asyncio.timeout(5):
-        while not await connection.fetchval(WAITING):  # noqa: ASYNC110 (another server's event)
+        while await connection.fetchval(WAITING) < count:  # noqa: ASYNC110 (another server's event)
             await asyncio.sleep(0.01)

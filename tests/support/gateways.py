@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +13,16 @@ from typing import Any
 PROJECT = Path(__file__).parents[1] / "federation/gateway"
 START_SECONDS = 60
 STOP_SECONDS = 30
+
+
+def environment() -> dict[str, str]:
+    """This process's variables without the keys by which gateways report to their makers."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("APOLLO_", "HIVE_"))}
+    return {**kept, "NODE_ENV": "production"}
+
+
+class GatewayFailed(Exception):
+    """A gateway that ended before it served; what it printed is among what the test captured."""
 
 
 def explain_absence() -> str | None:
@@ -29,6 +40,7 @@ def compose(composer: str, sdls: Mapping[str, str]) -> dict[str, Any]:
     process = subprocess.run(
         ["node", "compose.mjs", composer],  # noqa: S607 (whichever Node the tests are run with)
         cwd=PROJECT,
+        env=environment(),
         input=json.dumps(subgraphs),
         capture_output=True,
         text=True,
@@ -40,19 +52,24 @@ def compose(composer: str, sdls: Mapping[str, str]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def start_gateway(name: str, service_url: str) -> AsyncIterator[str]:
-    """A gateway in front of a service and of the tests' own subgraphs; gives its address.
+async def start_gateway(name: str, composer: str, service_url: str) -> AsyncIterator[str]:
+    """A gateway in front of a service and of the tests' own subgraphs, composed as they are; gives its address.
 
     It ends when its standard input does, so it cannot outlive the tests.
     """
     process = await asyncio.create_subprocess_exec(
-        "node", "serve.mjs", name, service_url, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        *("node", "serve.mjs", name, composer, service_url),
+        cwd=PROJECT,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         address = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
-        assert address, f"the gateway {name} did not start"
+        if not address:
+            raise GatewayFailed(f"the gateway {name} did not start")
         yield address.decode().strip()
     finally:
         process.stdin.close()

@@ -5,9 +5,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
+from typing import Any
 
 Key = Hashable
-Stored = Mapping[Key, tuple[str, int]]
+Stored = Mapping[Any, tuple[str, int]]
 Before = tuple[Hashable, Hashable]
 
 

@@ -73,6 +73,7 @@ class ModelSite:
         successes = 0
         for index, (given, result) in enumerate(zip(ids, payload["results"], strict=True)):
             record_id = given.lower()
+            expected: str | None = None
             assert result["index"] == index
             if len(record_id) != GUID_LENGTH or record_id in asked:
                 expected = "BAD_USER_INPUT"

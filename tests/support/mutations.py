@@ -1,5 +1,6 @@
 """The four mutations as documents, and what to give them."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -26,6 +27,8 @@ READ = f"query($id: ID!) {{ attendance(id: $id) {{ {RECORD} }} }}"
 COUNT = "{ attendances { totalCount } }"
 
 Item = dict[str, Any]
+Call = tuple[str, dict[str, Any]]
+Write = Callable[[list[Item]], Call]
 
 
 def make_input(**changes: Any) -> Item:
@@ -65,3 +68,28 @@ def list_codes(payload: Item) -> list[str | None]:
 def key_of(record: Item) -> tuple[UUID, str]:
     """What makes an input or a record one record of its site."""
     return UUID(record["bookingId"]), record["sessionId"]
+
+
+def set_again(records: list[Item]) -> Call:
+    """The call that sets the number 7 for records that are there."""
+    inputs = [{"bookingId": record["bookingId"], "sessionId": record["sessionId"]} for record in records]
+    return BULK_SET, {"input": [make_input(**each, numberOfAttendees=7) for each in inputs]}
+
+
+def delete_all(records: list[Item]) -> Call:
+    """The call that deletes records."""
+    return BULK_DELETE, {"ids": [record["id"] for record in records]}
+
+
+async def succeed(client: GraphQLClient, call: Call) -> None:
+    """Send a call of which every item succeeds."""
+    document, variables = call
+    (payload,) = (await client.data(document, **variables)).values()
+    assert payload["totalFailures"] == 0, payload
+
+
+async def assert_written(client: GraphQLClient, records: list[Item], write: Write) -> None:
+    """What is stored is what the call left."""
+    data = await client.data("{ attendances(first: 100) { nodes { numberOfAttendees } } }")
+    numbers = [node["numberOfAttendees"] for node in data["attendances"]["nodes"]]
+    assert numbers == ([7] * len(records) if write is set_again else [])

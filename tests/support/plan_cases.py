@@ -60,6 +60,7 @@ def list_filters() -> dict[str, FilterCase]:
 
 FILTERS = list_filters()
 NARROW_FILTERS = [name for name, (of, operator, _) in FILTERS.items() if of in NARROW_PROPERTIES and operator != "ne"]
+OTHER_FILTERS = [name for name, case in FILTERS.items() if case[0] not in NARROW_PROPERTIES]
 
 
 def plan_case(large: LargeSite, name: str) -> Filter | None:

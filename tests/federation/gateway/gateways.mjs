@@ -26,7 +26,7 @@ async function startApolloGateway(supergraphSdl) {
 async function startHiveGateway(supergraph) {
   const gateway = createGatewayRuntime({
     supergraph,
-    logging: true, maskedErrors: false,
+    logging: false,
     propagateHeaders: {
       fromClientToSubgraphs: ({ request }) => ({ authorization: request.headers.get('authorization') }),
     },
@@ -43,7 +43,4 @@ async function startHiveGateway(supergraph) {
   };
 }
 
-export const GATEWAYS = {
-  apollo: { composer: 'apollo', start: startApolloGateway },
-  hive: { composer: 'guild', start: startHiveGateway },
-};
+export const GATEWAYS = { apollo: startApolloGateway, hive: startHiveGateway };

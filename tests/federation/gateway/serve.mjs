@@ -1,11 +1,10 @@
 // Starts the tests' subgraphs and a gateway for them and the service, until standard input ends:
-// node serve.mjs GATEWAY SERVICE_URL; prints the gateway's address once it serves.
+// node serve.mjs GATEWAY COMPOSER SERVICE_URL; prints the gateway's address once it serves.
 import { compose } from './composing.mjs';
 import { GATEWAYS } from './gateways.mjs';
 import { startSubgraph } from './subgraphs.mjs';
 
-const [gatewayName, serviceUrl] = process.argv.slice(2);
-const { composer, start } = GATEWAYS[gatewayName];
+const [gatewayName, composer, serviceUrl] = process.argv.slice(2);
 
 async function introspect({ name, url }) {
   const response = await fetch(url, {
@@ -23,7 +22,7 @@ const { supergraph, errors } = compose(composer, await Promise.all(all.map(intro
 if (errors) {
   throw new Error(errors.map(({ message }) => message).join('\n'));
 }
-const gateway = await start(supergraph);
+const gateway = await GATEWAYS[gatewayName](supergraph);
 console.log(gateway.url);
 process.stdin.resume();
 await new Promise((resolve) => process.stdin.once('end', resolve));
