@@ -1,13 +1,16 @@
 """Every setting of the service, read once from `ATTENDANCE_*` variables into a frozen `Settings`."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.errors import ConfigurationError
 
 PREFIX = "ATTENDANCE_"
+NAMES_PORT = re.compile(r":[^:\]]*$")
 TRUE_WORDS = frozenset({"on", "true", "yes", "1"})
 FALSE_WORDS = frozenset({"off", "false", "no", "0"})
 KEY_NAMES = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL")
@@ -15,7 +18,7 @@ KEY_NAMES = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the service is told from outside. `docs` of each field: the configuration table of the README."""
+    """What the service is told from outside; the README's configuration table describes each."""
 
     database_url: str | None = None
     data_dir: Path
@@ -86,8 +89,18 @@ def default_data_dir(environ: Mapping[str, str]) -> str:
 
 def read_database_url(given: Mapping[str, str]) -> str | None:
     url = given.get("DATABASE_URL")
-    if url is not None and not url.startswith(("postgresql://", "postgres://")):
-        raise ConfigurationError(f"{PREFIX}DATABASE_URL must be a postgresql:// URL")
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        ports = [
+            host.rpartition(":")[2] for host in parts.netloc.rpartition("@")[2].split(",") if NAMES_PORT.search(host)
+        ]
+        is_usable = parts.scheme in ("postgresql", "postgres") and all(0 < int(port) < 65_536 for port in ports)
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ConfigurationError(f"{PREFIX}DATABASE_URL must be a URL such as postgresql://user@host:5432/database")
     return url
 
 
@@ -106,7 +119,7 @@ def read_number(given: Mapping[str, str], name: str, default: int, *, at_most: i
     value = given.get(name)
     if value is None:
         return default
-    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= at_most):
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= at_most):
         raise ConfigurationError(f"{PREFIX}{name} must be a whole number from 1 to {at_most}, not {value!r}")
     return int(value)
 

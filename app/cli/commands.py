@@ -24,13 +24,14 @@ from app.schema.permissions import SCOPES
 from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
 from app.web.authentication import build_authenticator
-from app.web.server import run_server
+from app.web.server import check_address, run_server
 from app.web.tokens import ensure_key, issue_token
 
 READ_SCOPE = "SCOPE.DC-BOOKINGS.READ-BOOKINGS-SENSITIVE"
 WRITE_SCOPE = "SCOPE.DC-BOOKINGS.MANAGE-BOOKINGS"
-TOKEN_HOURS = 24.0
-DEMO_TOKEN_HOURS = 24.0 * 30
+TOKEN_HOURS = 24
+DEMO_TOKEN_HOURS = 24 * 30
+LONGEST_TOKEN_HOURS = 24 * 366 * 10
 
 
 class Refused(click.ClickException):
@@ -49,6 +50,10 @@ class Commands(click.Group):
             raise Refused(" ".join(str(failure).split())) from failure
         except ServiceError as failure:
             raise click.ClickException(failure.message) from failure
+        except OSError as failure:
+            if isinstance(failure, BrokenPipeError):
+                raise
+            raise click.ClickException(failure.strerror or str(failure)) from failure
 
 
 class Guid(click.ParamType[UUID]):
@@ -85,6 +90,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
     """Serve GraphQL on /graphql, health on /healthz and /readyz."""
     settings = ensure_key(settings)
     build_authenticator(settings)
+    check_address(host, port)
     with provide_database(settings) as provided:
         run_server(provided, host, port, workers)
 
@@ -100,6 +106,7 @@ def demo(settings: Settings, host: str, port: int) -> None:
     read, write = (
         issue_token(settings, site_id, [scope], hours=DEMO_TOKEN_HOURS) for scope in (READ_SCOPE, WRITE_SCOPE)
     )
+    check_address(host, port)
     with provide_database(settings) as provided:
         asyncio.run(fill_demo(provided))
         analyze(provided)
@@ -149,10 +156,10 @@ def import_command(settings: Settings, file: Path, site_id: UUID, format_name: s
     "--scope", "scopes", multiple=True, type=click.Choice([scope.id for scope in SCOPES]), help="May be repeated."
 )
 @click.option(
-    "--hours", default=TOKEN_HOURS, show_default=True, type=click.FloatRange(0, min_open=True), help="Lifetime."
+    "--hours", default=TOKEN_HOURS, show_default=True, type=click.IntRange(1, LONGEST_TOKEN_HOURS), help="Lifetime."
 )
 @click.pass_obj
-def token(settings: Settings, site_id: UUID, scopes: Sequence[str], hours: float) -> None:
+def token(settings: Settings, site_id: UUID, scopes: Sequence[str], hours: int) -> None:
     """Print a token for a site: by default one that may read and write."""
     click.echo(issue_token(ensure_key(settings), site_id, scopes or (READ_SCOPE, WRITE_SCOPE), hours=hours))
 

@@ -10,11 +10,14 @@ CONNECTION_EXCEPTION_CLASS = "08"
 INSUFFICIENT_RESOURCES_CLASS = "53"
 OPERATOR_INTERVENTION_CLASS = "57"
 READ_ONLY_TRANSACTION = "25006"
+UNDEFINED_TABLE = "42P01"
 ADMIN_SHUTDOWN = "57P01"
 STALE_CONNECTION_STATES = frozenset({READ_ONLY_TRANSACTION, ADMIN_SHUTDOWN})
+UNAVAILABLE_STATES = frozenset({READ_ONLY_TRANSACTION, UNDEFINED_TABLE})
 UNAVAILABLE_CLASSES = (CONNECTION_EXCEPTION_CLASS, INSUFFICIENT_RESOURCES_CLASS, OPERATOR_INTERVENTION_CLASS)
 
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError, TimeoutError)
+CONNECT_ERRORS = (*DRIVER_ERRORS, OSError, ValueError, OverflowError)
 
 
 def translate_failure(failure: BaseException) -> ServiceError | None:
@@ -25,10 +28,15 @@ def translate_failure(failure: BaseException) -> ServiceError | None:
             return OperationTimeout("The operation took too long and was stopped; ask for less, or try again.")
         if state in CONFLICT_STATES:
             return Conflict("Another change got in the way; try again.")
-        is_unavailable = state == READ_ONLY_TRANSACTION or state.startswith(UNAVAILABLE_CLASSES)
+        is_unavailable = state in UNAVAILABLE_STATES or state.startswith(UNAVAILABLE_CLASSES)
         return unavailable() if is_unavailable else None
     is_no_fault_of_the_database = isinstance(failure, ValueError | BrokenPipeError)
     return None if is_no_fault_of_the_database or not isinstance(failure, DRIVER_ERRORS) else unavailable()
+
+
+def describe_failure(failure: BaseException) -> str:
+    """A failure in one line, for the log."""
+    return " ".join(f"{type(failure).__name__} {failure}".split())
 
 
 def unavailable() -> ServiceUnavailable:

@@ -1,6 +1,7 @@
 """The one room that awaits Postgres for operations: takes a statement and a site, gives rows."""
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,7 +11,14 @@ from uuid import UUID
 
 import asyncpg
 
-from app.database.failures import DRIVER_ERRORS, outdates_connections, translate_failure
+from app.database.failures import (
+    CONNECT_ERRORS,
+    DRIVER_ERRORS,
+    describe_failure,
+    outdates_connections,
+    translate_failure,
+    unavailable,
+)
 from app.database.migrations import SERVICE_ROLE, explain_unreadiness
 from app.errors import Conflict, ServiceUnavailable
 
@@ -25,6 +33,9 @@ FIRST_PAUSE_SECONDS = 0.05
 # A try that begins later could still wait for a connection and run when the request's ten seconds are over.
 LATEST_RETRY_SECONDS = 3.0
 ENTER_SITE = "SELECT set_config('attendance.site_id', $1, false)"
+
+
+logger = logging.getLogger("attendance.database")
 
 
 class SiteConnection(asyncpg.Connection):  # type: ignore[misc]
@@ -47,13 +58,9 @@ class SiteConnection(asyncpg.Connection):  # type: ignore[misc]
 
 
 class Database:
-    """A pool of connections that are bound to one site at a time.
-
-    `statement_count` counts the statements sent for operations since the start.
-    """
+    """A pool of connections that are bound to one site at a time."""
 
     def __init__(self, url: str, *, pool_size: int, row_security: bool) -> None:
-        self.statement_count = 0
         self._row_security = row_security
         self._pool = create_pool(url, pool_size, row_security=row_security)
 
@@ -63,7 +70,6 @@ class Database:
         Raises ServiceUnavailable, OperationTimeout or Conflict; any other failure is a fault of the service.
         """
         async with self.connection(site_id) as connection:
-            self.statement_count += 1
             rows: list[Row] = await connection.fetch(text, *arguments)
             return rows
 
@@ -89,12 +95,10 @@ class Database:
 
     @asynccontextmanager
     async def connection(self, site_id: UUID) -> AsyncIterator[Any]:
-        """A connection that row security binds to the site; failures inside it are translated."""
+        """A connection that row security binds to the site; what the driver raises inside it is translated."""
+        connection = await self._acquire(site_id)
         try:
-            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                if self._row_security:
-                    await connection.enter_site(site_id)
-                yield connection
+            yield connection
         except DRIVER_ERRORS as failure:
             if outdates_connections(failure):
                 await self._pool.expire_connections()
@@ -102,6 +106,24 @@ class Database:
             if translated is None:
                 raise
             raise translated from failure
+        finally:
+            await self._pool.release(connection)
+
+    async def _acquire(self, site_id: UUID) -> Any:
+        """A connection that has entered the site. Whatever keeps it from that makes the database unavailable."""
+        connection = None
+        try:
+            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            if self._row_security:
+                await connection.enter_site(site_id)
+        except BaseException as failure:
+            if connection is not None:
+                await self._pool.release(connection)
+            if not isinstance(failure, CONNECT_ERRORS):
+                raise
+            logger.warning("the database cannot be reached: %s", describe_failure(failure))
+            raise unavailable() from failure
+        return connection
 
     async def open(self) -> None:
         """Prepare the pool; connections are made when they are needed, so the database may come up later."""
@@ -117,18 +139,20 @@ class Database:
                 return await explain_unreadiness(connection, row_security=self._row_security)
         except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError):
             return f"the role {SERVICE_ROLE} does not exist or cannot be taken: run `attendance migrate`"
-        except DRIVER_ERRORS:
+        except CONNECT_ERRORS as failure:
+            logger.warning("the database cannot be reached: %s", describe_failure(failure))
             return "the database cannot be reached"
 
 
 def create_pool(url: str, pool_size: int, *, row_security: bool) -> asyncpg.Pool:
-    """A pool whose connections take the service's role, which row security binds, unless it is off."""
-    settings = {
-        "application_name": "attendance",
-        "jit": "off",
-        "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
-        **({"role": SERVICE_ROLE} if row_security else {}),
-    }
+    """A pool whose connections take the service's role, which row security binds, unless it is off.
+
+    With row security off there may be a pooler in between, which takes no settings of a session.
+    """
+    settings = {"application_name": "attendance"}
+    if row_security:
+        timeout = str(int(STATEMENT_SECONDS * 1000))
+        settings |= {"role": SERVICE_ROLE, "jit": "off", "statement_timeout": timeout}
     return asyncpg.create_pool(
         url,
         min_size=0,

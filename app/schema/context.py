@@ -50,6 +50,11 @@ class Context:
         """Records in the order of their ids, with None for each that the site does not have."""
         return self._records.load_many([RecordRequest(record_id, columns) for record_id in ids])
 
+    def forget_reads(self) -> None:
+        """Read anew what was read before: a write has come between."""
+        self._connections.clear_all()
+        self._records.clear_all()
+
     async def _load_connections(self, plans: list[ConnectionPlan]) -> list[Loaded | BaseException]:
         """Plans that differ in their parent alone are read together; a failure is the result of its own plans."""
         groups: dict[tuple[Property, ConnectionPlan], list[int]] = {}

@@ -97,7 +97,7 @@ LastArgument = Annotated[
 ]
 BeforeArgument = Annotated[str | None, strawberry.argument(description="Read what precedes this cursor.")]
 IdArgument = Annotated[strawberry.ID, strawberry.argument(description="GUID of the record.")]
-IdsArgument = Annotated[list[strawberry.ID], strawberry.argument(description="GUIDs of the records: at most 100.")]
+IdsArgument = Annotated[list[strawberry.ID], strawberry.argument(description="GUIDs of the records, at most 100.")]
 
 
 def to_perspective(given: AttendancePerspective | None) -> Perspective | None:

@@ -1,6 +1,6 @@
 """The root fields that write; each declares the permission it needs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -10,7 +10,8 @@ from app.database.pool import Row
 from app.errors import AttendanceNotFound, ServiceError
 from app.plan.properties import parse_guid
 from app.plan.write import AttendanceWrite, Bulk, plan_bulk, plan_write
-from app.schema.inputs import AttendanceStatus
+from app.schema.context import Context
+from app.schema.inputs import AttendanceStatus, IdArgument, IdsArgument
 from app.schema.permissions import Permission, root_field
 from app.schema.selection import ResolveInfo
 from app.schema.types import Attendance, build_attendance
@@ -74,8 +75,6 @@ InputArgument = Annotated[AttendanceInput, strawberry.argument(description="The 
 InputsArgument = Annotated[
     list[AttendanceInput], strawberry.argument(description="The attendances to record: 1 to 100, each of another key.")
 ]
-IdArgument = Annotated[strawberry.ID, strawberry.argument(description="GUID of the record.")]
-IdsArgument = Annotated[list[strawberry.ID], strawberry.argument(description="GUIDs of the records: 1 to 100.")]
 
 
 @strawberry.type
@@ -85,7 +84,7 @@ class Mutation:
         "Records attendance for one booking at one session: creates the record, or updates the one that exists.",
     )
     async def set_attendance(self, info: ResolveInfo, input: InputArgument) -> SetAttendancePayload:  # noqa: A002
-        rows = await info.context.writer.set_attendance([to_write(input)])
+        rows = await set_attendance(info, [to_write(input)])
         return SetAttendancePayload(attendance=build_attendance(rows[0]))
 
     @root_field(
@@ -99,7 +98,7 @@ class Mutation:
     ) -> BulkSetAttendancePayload:
         bulk = plan_bulk(input, to_write, lambda write: write.key, "input")
         written = list(bulk.items.values())
-        rows = await info.context.writer.set_attendance(written) if written else []
+        rows = await set_attendance(info, written) if written else []
         return build_set_payload(len(input), bulk, rows)
 
     @root_field(
@@ -108,7 +107,7 @@ class Mutation:
     )
     async def delete_attendance(self, info: ResolveInfo, id: IdArgument) -> DeleteAttendancePayload:  # noqa: A002
         wanted = parse_guid(id, "id")
-        if not await info.context.writer.delete_attendance([wanted]):
+        if not await delete_attendance(info, [wanted]):
             raise AttendanceNotFound(NOT_FOUND, argument="id")
         return DeleteAttendancePayload(deleted_id=strawberry.ID(str(wanted)))
 
@@ -119,8 +118,22 @@ class Mutation:
     async def bulk_delete_attendance(self, info: ResolveInfo, ids: IdsArgument) -> BulkDeleteAttendancePayload:
         bulk = plan_bulk(ids, lambda text: parse_guid(text, "ids"), lambda wanted: wanted, "ids")
         wanted = list(bulk.items.values())
-        deleted = await info.context.writer.delete_attendance(wanted) if wanted else set()
+        deleted = await delete_attendance(info, wanted) if wanted else set()
         return build_delete_payload(len(ids), bulk, deleted)
+
+
+async def set_attendance(info: ResolveInfo, writes: Sequence[AttendanceWrite]) -> list[Row]:
+    context: Context = info.context
+    rows = await context.writer.set_attendance(writes)
+    context.forget_reads()
+    return rows
+
+
+async def delete_attendance(info: ResolveInfo, ids: Sequence[UUID]) -> set[UUID]:
+    context: Context = info.context
+    deleted = await context.writer.delete_attendance(ids)
+    context.forget_reads()
+    return deleted
 
 
 def to_write(given: AttendanceInput) -> AttendanceWrite:

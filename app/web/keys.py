@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import re
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt.warnings import InsecureKeyLengthWarning
 
 from app.errors import ConfigurationError, ServiceUnavailable
 from app.settings import Settings
@@ -20,10 +23,14 @@ FRESH_SECONDS = 600.0
 LEAST_SECONDS_BETWEEN_FETCHES = 10.0
 FETCH_TIMEOUT_SECONDS = 5.0
 MOST_KEYS = 100
+SAFE_SECRET_BYTES = 32
+SECRET_ALGORITHM = "HS256"
+JWKS_URL = re.compile(r"https?://[^/\s]+")
 ASYMMETRIC_KINDS = ("RSA", "EC", "OKP")
 CURVE_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 logger = logging.getLogger("attendance.keys")
+warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)  # `read_secret` says so once.
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +132,23 @@ def read_published_key(entry: Any) -> VerificationKey | None:
 def build_key_source(settings: Settings) -> KeySource:
     """The source that the settings name. Raises ConfigurationError for a key that cannot be read, or for none."""
     if settings.jwks_url is not None:
-        if not settings.jwks_url.startswith(("https://", "http://")):
+        if not JWKS_URL.match(settings.jwks_url):
             raise ConfigurationError("ATTENDANCE_JWKS_URL must be an http(s) URL")
         return PublishedKeys(settings.jwks_url)
     if settings.jwt_public_key is not None:
         return ConfiguredKey(read_public_key(settings.jwt_public_key))
     if settings.jwt_secret is not None:
-        return ConfiguredKey(VerificationKey(settings.jwt_secret, "HS256"))
+        return ConfiguredKey(read_secret(settings.jwt_secret))
     raise ConfigurationError(
         "set ATTENDANCE_JWT_SECRET, ATTENDANCE_JWT_PUBLIC_KEY or ATTENDANCE_JWKS_URL: tokens cannot be verified without"
     )
+
+
+def read_secret(secret: str) -> VerificationKey:
+    """A shared secret; one that is too short to be safe is used all the same, and that is logged."""
+    if len(secret.encode()) < SAFE_SECRET_BYTES:
+        logger.warning("ATTENDANCE_JWT_SECRET is shorter than %d bytes: tokens may be forged", SAFE_SECRET_BYTES)
+    return VerificationKey(secret, SECRET_ALGORITHM)
 
 
 def read_public_key(text: str) -> VerificationKey:

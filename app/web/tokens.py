@@ -12,6 +12,7 @@ import jwt
 
 from app.errors import ConfigurationError
 from app.settings import Settings
+from app.web.keys import SECRET_ALGORITHM
 
 SECRET_FILE = "jwt-secret"  # noqa: S105 (the name of a file)
 SECRET_BYTES = 32
@@ -45,12 +46,15 @@ def keep_secret(path: Path) -> str:
             pass
         finally:
             draft.unlink()
-        return path.read_text()
-    except OSError as failure:
-        raise ConfigurationError(f"the secret for tokens cannot be kept in {path}: {failure.strerror}") from failure
+        secret = path.read_text()
+    except (OSError, ValueError) as failure:
+        raise ConfigurationError(f"the secret for tokens cannot be kept in {path}: {failure}") from failure
+    if not secret:
+        raise ConfigurationError(f"the file {path} holds no secret: remove it, and a new one is made")
+    return secret
 
 
-def issue_token(settings: Settings, site_id: UUID, scopes: Iterable[str], *, hours: float) -> str:
+def issue_token(settings: Settings, site_id: UUID, scopes: Iterable[str], *, hours: int) -> str:
     """A token for a site with these scopes, valid for so many hours from now.
 
     Raises ConfigurationError where the service verifies by a public key, for then it cannot sign.
@@ -60,4 +64,4 @@ def issue_token(settings: Settings, site_id: UUID, scopes: Iterable[str], *, hou
     claims = {"site_id": str(site_id), "scope": " ".join(scopes), "exp": int(time.time() + hours * 3600)}
     given = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
     claims.update({name: value for name, value in given.items() if value is not None})
-    return jwt.encode(claims, settings.jwt_secret, "HS256")
+    return jwt.encode(claims, settings.jwt_secret, SECRET_ALGORITHM)

@@ -152,3 +152,20 @@ async def test_a_set_that_waited_or_whose_clock_is_behind_does_not_turn_back_the
     await database.write_rows(late.text, late.arguments, site_id, is_idempotent=True)
     stored = (await client.data(READ, id=record["id"]))["attendance"]
     assert stored == {**record, "status": "NOT_ATTENDED", "numberOfAttendees": 9}
+
+
+async def test_what_is_read_after_a_write_has_the_write(client: GraphQLClient) -> None:
+    booking = str(uuid4())
+    nested = "booking { attendances { totalCount nodes { status } } }"
+    one = 'setAttendance(input: {{bookingId: "{}", sessionId: "{}", status: {}}}) {{ attendance {{ {} }} }}'
+    first, changed, second = (
+        one.format(booking, session, status, nested)
+        for session, status in (("1", "ATTENDED"), ("1", "NOT_ATTENDED"), ("2", "ATTENDED"))
+    )
+    data = await client.data(f"mutation {{ a: {first} b: {changed} c: {second} }}")
+    seen = [data[name]["attendance"]["booking"]["attendances"] for name in "abc"]
+    assert [(each["totalCount"], sorted(node["status"] for node in each["nodes"])) for each in seen] == [
+        (1, ["ATTENDED"]),
+        (1, ["NOT_ATTENDED"]),
+        (2, ["ATTENDED", "NOT_ATTENDED"]),
+    ]

@@ -1,19 +1,17 @@
 """Turns a record as it was read into a row to store, or says which field is wrong and how."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.database.transfer import ImportRow
+from app.plan.properties import GUID_PATTERN, STATUSES
+from app.plan.write import LARGEST_NUMBER, LONGEST_SESSION_ID
 
-STATUSES = ("NOT_SET", "ATTENDED", "NOT_ATTENDED")
-MAX_SESSION_ID_LENGTH = 250
-MAX_NUMBER_OF_ATTENDEES = 2**31 - 1
 DEFAULT_NUMBER_OF_ATTENDEES = 1
 NO_OFFSET = timedelta(0)
 
-match_guid = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+match_guid = GUID_PATTERN.fullmatch
 
 
 class InvalidRecord(Exception):
@@ -56,8 +54,8 @@ def parse_guid(given: object, field: str) -> str:
 def parse_session_id(given: object) -> str:
     if given is None:
         raise InvalidRecord("sessionId is missing")
-    if not isinstance(given, str) or not 1 <= len(given) <= MAX_SESSION_ID_LENGTH:
-        raise InvalidRecord(f"sessionId must be a text of 1 to {MAX_SESSION_ID_LENGTH} characters")
+    if not isinstance(given, str) or not 1 <= len(given) <= LONGEST_SESSION_ID:
+        raise InvalidRecord(f"sessionId must be a text of 1 to {LONGEST_SESSION_ID} characters")
     if "\0" in given:
         raise InvalidRecord("sessionId must not hold a NUL character")
     if not given.isascii() and any("\ud800" <= character <= "\udfff" for character in given):
@@ -76,9 +74,9 @@ def parse_status(given: object) -> str:
 def parse_number_of_attendees(given: object) -> int:
     if given is None:
         return DEFAULT_NUMBER_OF_ATTENDEES
-    if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= MAX_NUMBER_OF_ATTENDEES:
+    if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= LARGEST_NUMBER:
         return given
-    raise InvalidRecord(f"numberOfAttendees must be a whole number from 0 to {MAX_NUMBER_OF_ATTENDEES}")
+    raise InvalidRecord(f"numberOfAttendees must be a whole number from 0 to {LARGEST_NUMBER}")
 
 
 def parse_time(value: Mapping[str, Any], field: str, platform_field: str) -> datetime | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from app.database.failures import CONNECT_ERRORS
 from app.errors import ConfigurationError
 
 SERVICE_ROLE = "attendance_service"
@@ -84,10 +85,15 @@ async def refresh_statistics(url: str) -> None:
         await connection.close()
 
 
+async def check_connection(url: str) -> None:
+    """Raise ConfigurationError, with the cause, when the database cannot be reached as its owner reaches it."""
+    await (await connect_owner(url)).close()
+
+
 async def connect_owner(url: str) -> Any:
     try:
         return await asyncpg.connect(url, timeout=10)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as failure:
+    except CONNECT_ERRORS as failure:
         raise ConfigurationError(f"the database cannot be reached: {failure}") from failure
 
 

@@ -4,7 +4,6 @@ import hashlib
 import html
 import json
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from app.web.explorer.fallback import render_fallback
+from app.web.media_types import GRAPHQL_RESPONSE, JSON, read_qualities
 
 FOLDER = Path(__file__).parent
 VENDOR_FOLDER = FOLDER / "vendor"
@@ -32,8 +32,6 @@ PAGE_POLICY = (
     "form-action 'none'"
 )
 HEADERS_HINT = '# Requests need a token; write into the headers below:\n#   {"Authorization": "Bearer <token>"}\n'
-JSON_TYPES = ("application/json", "application/graphql-response+json")
-QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
 logger = logging.getLogger("attendance.explorer")
 
@@ -131,19 +129,10 @@ def accepts_page(accept_header: str | None) -> bool:
 
     Compares quality values as RFC 9110, 12.5.1 has them. No header, or a plain `*/*`, prefers nothing.
     """
-    qualities = parse_accept(accept_header or "*/*")
-    return read_quality(qualities, "text/html") > max(read_quality(qualities, name) for name in JSON_TYPES)
-
-
-def parse_accept(header: str) -> dict[str, float]:
-    """The quality of each media range; one that is no number from 0 to 1 counts as 0."""
-    qualities: dict[str, float] = {}
-    for part in header.split(","):
-        media_range, *parameters = [piece.strip().lower() for piece in part.split(";")]
-        weights = [parameter[2:] for parameter in parameters if parameter.startswith("q=")]
-        weight = weights[0] if weights else "1"
-        qualities[media_range] = float(weight) if QUALITY.fullmatch(weight) else 0.0
-    return qualities
+    qualities = read_qualities(accept_header or "*/*")
+    return read_quality(qualities, "text/html") > max(
+        read_quality(qualities, name) for name in (JSON, GRAPHQL_RESPONSE)
+    )
 
 
 def read_quality(qualities: Mapping[str, float], media_type: str) -> float:
