@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.plan.cursor import Position
+from app.plan.cursor import LARGEST_INTEGER, Position
 from app.plan.filter import Filter, Operator
 from app.plan.order import DEFAULT_ORDER, Order, OrderKey
 from app.plan.properties import Value
@@ -68,7 +68,11 @@ def bound_at(plan_order: Order, position: Position | None, order: Order) -> Boun
 
 
 def order_value(key: OrderKey, value: Value) -> Value:
-    return -value if key.descending and isinstance(value, int) else value
+    """The value as the key's column holds it.
+
+    The smallest integer has no negative; as no record has less than 0, the next one stands for it.
+    """
+    return min(-value, LARGEST_INTEGER) if key.descending and isinstance(value, int) else value
 
 
 def row_of(items: Iterable[Fragment]) -> Fragment:

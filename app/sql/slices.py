@@ -43,9 +43,10 @@ def find_records(site: Parameter, perspective: Perspective | None, condition: Fi
     if perspective is not None:
         value = hide_value(perspective.of, perspective.value)
         return find_slice(site, perspective.of, value, order, check_filter(condition))
-    if condition is None or not reads_slices(condition, order):
-        is_own_order = condition is not None and condition.of is order[0].of
-        checked = where_filter(condition, order) if is_own_order else check_filter(condition)
+    if condition is None:
+        return Source((where_site(site),), order)
+    if not reads_slices(condition, order):
+        checked = check_filter(condition) if is_checked_in_order(condition, order) else where_filter(condition, order)
         return Source((where_site(site),), order, checked)
     if condition.operator is Operator.EQ:
         assert not isinstance(condition.value, tuple)
@@ -77,6 +78,17 @@ def reads_slices(condition: Filter, order: Order) -> bool:
     if condition.operator is Operator.EQ:
         return order_in_slice(condition.of, order) == DEFAULT_ORDER
     return order == DEFAULT_ORDER
+
+
+def is_checked_in_order(condition: Filter, order: Order) -> bool:
+    """Whether a filter is checked on each record of the order's index until the page is full.
+
+    Else what passes is found by the filter's own index: for an order that begins with its property, and for single
+    numbers, which may be rare, to be sorted.
+    """
+    is_own_order = condition.of is order[0].of
+    wants_numbers = condition.of is Property.NUMBER_OF_ATTENDEES and condition.operator in (Operator.EQ, Operator.IN)
+    return not is_own_order and not wants_numbers
 
 
 def where_slice(of: Property, value: Fragment) -> Fragment:

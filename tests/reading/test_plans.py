@@ -24,6 +24,7 @@ from tests.support.plan_cases import (
     FILTERS,
     NARROW_FILTERS,
     ORDERS,
+    OTHER_FILTERS,
     PARENTS,
     SIZE,
     list_pages,
@@ -150,6 +151,21 @@ async def test_a_filter_on_ids_bookings_or_sessions_reads_only_what_passes_in_ev
     records = await count_records(large, None, condition)
     pages = await explain_pages(large, mode, None, condition, ORDERS[order])
     assert_bounded(pages, most_read=(1 + LOOKS) * records, most_sorted=records)
+
+
+@pytest.mark.parametrize("order", [order for order in ORDERS if order != "id"])
+@pytest.mark.parametrize("name", OTHER_FILTERS)
+async def test_of_the_other_filters_in_other_orders_only_lists_of_numbers_are_sorted(
+    large: LargeSite, name: str, order: str
+) -> None:
+    of, operator, _ = FILTERS[name]
+    may_be_sorted = of is Property.NUMBER_OF_ATTENDEES and operator in (Operator.EQ, Operator.IN)
+    is_range_of_the_order = ORDERS[order][0].of is of and operator not in (Operator.NE, Operator.IN)
+    pages = await explain_pages(large, "force_generic_plan", None, plan_case(large, name), ORDERS[order])
+    for page_name, page in pages.items():
+        assert page.is_by_index, (page_name, page.summary)
+        assert may_be_sorted or page.sorts == [], (page_name, page.summary)
+        assert not is_range_of_the_order or page.records_read <= READ + LOOKS, (page_name, page.summary)
 
 
 @in_both_modes

@@ -1,10 +1,12 @@
 """Records of the test's own site, and services on databases that differ from the shared one."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from app.database.embedded import run_embedded_postgres
 from app.database.migrations import migrate
 from tests.support.failing_database import FailingDatabase
 from tests.support.mutations import Item, make_input, set_many
@@ -47,3 +49,17 @@ async def own_url(create_database: Callable[[], str]) -> str:
 async def own_database(own_url: str) -> RecordingDatabase:
     """A pool of one connection on that database; a service opens it."""
     return RecordingDatabase(own_url, pool_size=1)
+
+
+@pytest.fixture(scope="session")
+def mortal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An embedded server of these tests' own, which is started again whenever it dies."""
+    with run_embedded_postgres(Path(tmp_path_factory.mktemp("mortal"))) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def mortal_url(mortal_server: str) -> str:
+    """The migrated database on that server."""
+    await migrate(mortal_server, row_security=True)
+    return mortal_server

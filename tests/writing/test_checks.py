@@ -1,8 +1,12 @@
-"""The check of concurrent writing accepts what a serial order leaves, and sees what none does."""
+"""The checks of concurrent and of interrupted writing accept what may be stored, and see what may not."""
 
 import random
+from uuid import uuid4
+
+import pytest
 
 from tests.support.histories import Call, Effect, find_contradiction
+from tests.support.ledger import RECORDS_A_BOOKING, Ledger
 
 
 def call(started: float, ended: float, *effects: tuple[str, str, int | None]) -> Call:
@@ -82,3 +86,40 @@ def test_any_serial_history_is_accepted_and_a_change_to_it_is_seen() -> None:
         assert find_contradiction(calls, {**stored, key: (stored[key][0], 0)}) is not None
         del stored[key]
         assert find_contradiction(calls, stored) is not None
+
+
+WHOLE = RECORDS_A_BOOKING
+for_each_answer = pytest.mark.parametrize(
+    ("calls", "numbers", "is_possible"),
+    [
+        ("", [], True),
+        ("", [1] * WHOLE, False),
+        ("a1", [1] * WHOLE, True),
+        ("a1", [], False),
+        ("a1", [1] * (WHOLE - 1), False),
+        ("a1", [1] * (WHOLE + 1), False),
+        ("o1", [1] * WHOLE, True),
+        ("o1", [], True),
+        ("o1", [1] * (WHOLE - 1), False),
+        ("a1 o2", [1] * WHOLE, True),
+        ("a1 o2", [2] * WHOLE, True),
+        ("a1 o2", [1] * (WHOLE - 1) + [2], False),
+        ("a1 o2 a3", [3] * WHOLE, True),
+        ("a1 o2 a3", [2] * WHOLE, False),
+        ("a1 a-", [], True),
+        ("a1 a-", [1] * WHOLE, False),
+        ("a1 o-", [1] * WHOLE, True),
+        ("a1 o-", [], True),
+    ],
+)
+
+
+@for_each_answer
+def test_the_ledger_knows_which_states_of_a_booking_are_possible(
+    calls: str, numbers: list[int], *, is_possible: bool
+) -> None:
+    ledger, booking = Ledger(), uuid4()
+    for each in calls.split():
+        state = None if each[1] == "-" else int(each[1])
+        (ledger.acknowledge if each[0] == "a" else ledger.leave_open)(booking, state)
+    assert (ledger.find_faults([(booking, number) for number in numbers]) == []) is is_possible
