@@ -16,7 +16,14 @@ STALE_CONNECTION_STATES = frozenset({READ_ONLY_TRANSACTION, ADMIN_SHUTDOWN})
 UNAVAILABLE_STATES = frozenset({READ_ONLY_TRANSACTION, UNDEFINED_TABLE})
 UNAVAILABLE_CLASSES = (CONNECTION_EXCEPTION_CLASS, INSUFFICIENT_RESOURCES_CLASS, OPERATOR_INTERVENTION_CLASS)
 
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError, TimeoutError)
+# The driver calls it its own fault when a connection ends at a moment that it does not expect.
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+    TimeoutError,
+)
 CONNECT_ERRORS = (*DRIVER_ERRORS, OSError, ValueError, OverflowError)
 
 

@@ -63,7 +63,6 @@ async def test_a_connection_that_is_ended_in_use_is_told_once_and_replaced(
     assert await find_pid(single, site_id) != pid
 
 
-@pytest.mark.xfail(raises=asyncpg.InternalClientError, reason="the driver's own confusion is not translated")
 async def test_a_connection_that_is_ended_while_idle_is_replaced(single: Database, server: Any, site_id: UUID) -> None:
     pid = await find_pid(single, site_id)
     await server.execute("SELECT pg_terminate_backend($1)", pid)
