@@ -14,7 +14,7 @@ import click
 from app.attendance.demo import DEMO_SITES
 from app.attendance.transfer.formats import ImportFormat, guess_format
 from app.attendance.transfer.importing import ImportSummary, import_records
-from app.attendance.transfer.site import export_site, load_demo, store_rows
+from app.attendance.transfer.site import StoreSiteRows, export_site, load_demo, store_rows, try_rows
 from app.cli.databases import analyze, open_database, provide_database
 from app.cli.files import open_source, rejects_path_of, show_progress
 from app.database.migrations import migrate
@@ -134,17 +134,21 @@ def migrate_command(settings: Settings) -> None:
     type=click.Choice([each.value for each in ImportFormat]),
     help="Default: by the file's name.",
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and store nothing.")
 @click.pass_obj
-def import_command(settings: Settings, file: Path, site_id: UUID, format_name: str | None) -> None:
-    """Import records from FILE; - is standard input. Invalid ones go to FILE.rejects.ndjson."""
+def import_command(settings: Settings, file: Path, site_id: UUID, format_name: str | None, *, dry_run: bool) -> None:
+    """Import records from FILE; - is standard input. Invalid ones go to FILE.rejects.ndjson.
+
+    To go on after an import that was stopped, run it again: what is stored already stays as it is. Of records with
+    the same booking and session the last one counts.
+    """
     file_format = ImportFormat(format_name) if format_name else guess_format(file.name)
     with open_source(file) as source, provide_database(settings) as provided:
-        summary = asyncio.run(import_file(provided, site_id, file, source, file_format))
+        store = try_rows if dry_run else store_rows
+        summary = asyncio.run(import_file(provided, site_id, file, source, file_format, store))
         analyze(provided)
-    click.echo(
-        f"{summary.created} created, {summary.updated} updated, {summary.unchanged} unchanged, "
-        f"{summary.rejected} rejected"
-    )
+    stored = f"{summary.created} created, {summary.updated} updated, {summary.unchanged} unchanged"
+    click.echo(f"{'would be: ' if dry_run else ''}{stored}, {summary.rejected} rejected")
     if summary.rejected:
         click.echo(f"rejected records, each with its reason: {rejects_path_of(file)}", err=True)
         sys.exit(1)
@@ -186,14 +190,14 @@ async def fill_demo(settings: Settings) -> None:
 
 
 async def import_file(
-    settings: Settings, site_id: UUID, file: Path, source: BinaryIO, file_format: ImportFormat
+    settings: Settings, site_id: UUID, file: Path, source: BinaryIO, file_format: ImportFormat, store: StoreSiteRows
 ) -> ImportSummary:
     with show_progress(file) as report_progress:
         async with open_database(settings) as database:
             return await import_records(
                 source,
                 file_format,
-                lambda rows: store_rows(database, site_id, rows),
+                lambda rows: store(database, site_id, rows),
                 rejects_path=rejects_path_of(file),
                 report_progress=report_progress,
             )

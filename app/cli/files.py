@@ -1,6 +1,7 @@
 """The file of an import: its bytes, its progress, and the file of its rejects."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +31,20 @@ def open_source(file: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def show_progress(file: Path) -> Iterator[Callable[[ImportProgress], None]]:
-    """A bar by the bytes read, on a terminal alone."""
-    if str(file) == "-" or not sys.stderr.isatty():
+    """On a terminal: a bar by the bytes read, with the time left, and the rate; for standard input the rate alone."""
+    if not sys.stderr.isatty():
         yield lambda _progress: None
         return
-    with click.progressbar(length=file.stat().st_size, label="Importing", file=sys.stderr) as bar:
-        yield lambda progress: bar.update(progress.bytes_read - bar.pos)
+    started = time.monotonic()
+
+    def describe(progress: ImportProgress | None) -> str:
+        seconds = time.monotonic() - started
+        return f"{progress.records / seconds:,.0f} records/s" if progress and seconds else ""
+
+    if str(file) == "-":
+        yield lambda progress: click.echo(f"\r{progress.records:,} records, {describe(progress)} ", nl=False, err=True)
+        click.echo(err=True)
+        return
+    size = file.stat().st_size
+    with click.progressbar(length=size, label="Importing", file=sys.stderr, item_show_func=describe) as bar:
+        yield lambda progress: bar.update(progress.bytes_read - bar.pos, progress)

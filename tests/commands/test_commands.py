@@ -91,5 +91,13 @@ def test_a_rejected_record_is_told_and_the_rest_is_stored(tmp_path: Path) -> Non
     assert "status" in reject["reason"]
 
 
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
+    sample = str(Path(__file__).parents[1] / "data/fitness_sample.ndjson")
+    count = len(Path(sample).read_text().splitlines())
+    tried = run_command(tmp_path, "import", sample, "--site", SITE, "--dry-run")
+    assert (tried.returncode, tried.stdout) == (0, f"would be: {count} created, 0 updated, 0 unchanged, 0 rejected\n")
+    assert run_command(tmp_path, "export", "--site", SITE).stdout == ""
+
+
 def test_migrating_twice_says_so(tmp_path: Path) -> None:
     assert run_command(tmp_path, "migrate").stdout == "the database is up to date\n"

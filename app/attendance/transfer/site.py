@@ -1,6 +1,6 @@
 """A site's records in bulk, by the service's own pool: stored in batches, written out, filled with demo data."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import BinaryIO
 from uuid import UUID
@@ -11,11 +11,24 @@ from app.attendance.transfer.importing import BATCH_RECORDS
 from app.database.pool import Database
 from app.database.transfer import BatchResult, ImportRow, fetch_export, has_records, store_batch
 
+StoreSiteRows = Callable[[Database, UUID, Sequence[ImportRow]], Awaitable[BatchResult]]
+
 
 async def store_rows(database: Database, site_id: UUID, rows: Sequence[ImportRow]) -> BatchResult:
     """Create or update the rows of one site, in one transaction."""
     async with database.connection(site_id) as connection:
         return await store_batch(connection, site_id, rows, at=datetime.now(UTC))
+
+
+async def try_rows(database: Database, site_id: UUID, rows: Sequence[ImportRow]) -> BatchResult:
+    """What `store_rows` would do, on the database as it is; nothing of it stays."""
+    async with database.connection(site_id) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            return await store_batch(connection, site_id, rows, at=datetime.now(UTC))
+        finally:
+            await transaction.rollback()
 
 
 async def export_site(database: Database, site_id: UUID, output: BinaryIO) -> int:
