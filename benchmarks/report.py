@@ -14,8 +14,10 @@ runs with all of them. Both are one process under `uvicorn`; the load comes from
 connections. {rounds} rounds of each in turn, after one that isn't counted; medians. The database holds {records:,}
 records of 4 sites.
 
-| case | server ms | hand-written ms | ratio | Postgres ms | hand-written | requests/s | p50 ms | p99 ms |
-|---|---|---|---|---|---|---|---|---|
+Each cell: the service / the hand-written endpoint.
+
+| case | server ms | ratio | Postgres ms | requests/s | p50 ms | p99 ms |
+|---|---|---|---|---|---|---|
 """
 TRANSFER = """
 Import and export of {records:,} records, beside `COPY` of the same records into the same table with its indexes:
@@ -36,13 +38,11 @@ def render_report(lines: Sequence[Line], transfer: Sequence[TransferLine], recor
 
 def render_line(title: str, service: Round, plain: Round, ratio: float) -> str:
     figures = (
-        f"{service.server_cpu:.2f}",
-        f"{plain.server_cpu:.2f}",
+        f"{service.server_cpu:.2f} / {plain.server_cpu:.2f}",
         f"**{ratio:.2f}**",
-        f"{service.postgres_cpu:.2f}",
-        f"{plain.postgres_cpu:.2f}",
-        f"{service.rate:,.0f}",
-        f"{service.p50:.1f}",
-        f"{service.p99:.1f}",
+        f"{service.postgres_cpu:.2f} / {plain.postgres_cpu:.2f}",
+        f"{service.rate:,.0f} / {plain.rate:,.0f}",
+        f"{service.p50:.1f} / {plain.p50:.1f}",
+        f"{service.p99:.1f} / {plain.p99:.1f}",
     )
     return f"| {title} | {' | '.join(figures)} |\n"

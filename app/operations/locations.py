@@ -13,6 +13,7 @@ from graphql import (
     ObjectFieldNode,
     VariableDefinitionNode,
     VariableNode,
+    print_ast,
 )
 
 VARIABLE_PATH = re.compile(r"Variable '\$\w+' has invalid value(?: at ([^:\s]+))?:")
@@ -25,12 +26,14 @@ class ArgumentPaths:
     """The argument path of each value in a document's arguments, and of each variable's first use."""
 
     of_nodes: dict[int, str] = field(default_factory=dict)
+    nodes: list[tuple[Node, str]] = field(default_factory=list)
     of_variables: dict[str, str] = field(default_factory=dict)
 
     def collect(self, node: Node, path: str) -> None:
         """Collect what lies in a node, whose own path this is; it is empty outside of arguments."""
         if path:
             self.of_nodes[id(node)] = path
+            self.nodes.append((node, path))
         if isinstance(node, VariableNode):
             self.of_variables.setdefault(node.name.value, path)
         for child in list_children(node):
@@ -61,7 +64,13 @@ def find_argument(document: DocumentNode, error: GraphQLError) -> str | None:
     if found:
         return found[0]
     named = ARGUMENT_NAME.search(error.message)
-    return named[1] if named else None
+    return named[1] if named else find_alike(paths, error.nodes[0])
+
+
+def find_alike(paths: ArgumentPaths, node: Node) -> str | None:
+    """The path of the first literal that reads the same: the library coerces a copy of some, and names that."""
+    text = print_ast(node)
+    return next((path for each, path in paths.nodes if each.kind == node.kind and print_ast(each) == text), None)
 
 
 def find_variable_argument(paths: ArgumentPaths, variable: str, message: str) -> str:

@@ -226,3 +226,16 @@ async def test_a_sum_beyond_int_below_a_record_is_told_by_its_field(
     await store(database, site_id, [Record(booking, f"session {n}", number_of_attendees=LARGEST) for n in range(2)])
     nested = "{ attendances(first: 1) { nodes { booking { attendances { summary { numberOfAttendees } } } } } }"
     assert (await refuse(client, nested)).place == ("BAD_USER_INPUT", "summary.numberOfAttendees")
+
+
+@pytest.mark.parametrize(
+    ("query", "argument"),
+    [
+        ('{ attendances(filter: {sessionId: {eq: ["x"]}}) { totalCount } }', "filter.sessionId.eq"),
+        ("{ attendance(id: {a: 1}) { id } }", "id"),
+    ],
+)
+async def test_a_literal_that_the_library_copies_is_still_found(
+    client: GraphQLClient, query: str, argument: str
+) -> None:
+    assert (await client.error(query))["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED", "argument": argument}
