@@ -1,7 +1,9 @@
 """The conditions of a statement's WHERE, and the order of its rows."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
 
 from app.plan.cursor import LARGEST_INTEGER, Position
 from app.plan.filter import Filter, Operator
@@ -49,22 +51,25 @@ def where_filter(condition: Filter | None, order: Order = DEFAULT_ORDER) -> tupl
     key = order[0] if order[0].of is condition.of else OrderKey(condition.of)
     column = name_order_column(key)
     if isinstance(condition.value, tuple):
-        values = Parameter([order_value(key, value) for value in condition.value])
-        return (sql(COMPARISONS[Operator.IN], column, values, COLUMN_TYPES[condition.of]),)
+        each = Parameter(lambda values: [order_value(key, value) for value in values.condition])
+        return (sql(COMPARISONS[Operator.IN], column, each, COLUMN_TYPES[condition.of]),)
     operator = MIRRORED.get(condition.operator, condition.operator) if key.descending else condition.operator
-    return (sql(COMPARISONS[operator], column, Parameter(order_value(key, condition.value))),)
+    return (sql(COMPARISONS[operator], column, Parameter(lambda values: order_value(key, values.condition))),)
 
 
-def bound_at(plan_order: Order, position: Position | None, order: Order) -> Bound | None:
-    """The bound at a cursor's position, of those keys that are in `order`.
+def bound_at(plan_order: Order, end: str, order: Order) -> Bound:
+    """The bound at a cursor's position, of those keys that are in `order`; `end` is "after" or "before".
 
     Rendered once, so that all its uses share their parameters.
     """
-    if position is None:
-        return None
-    value_of = dict(zip(plan_order, position, strict=True))
-    values = [sql("{}", Parameter(order_value(key, value_of[key]))) for key in order]
+    get_position = attrgetter(end)
+    values = [sql("{}", Parameter(read_position(get_position, plan_order.index(key), key))) for key in order]
     return Bound(row_of(map(name_order_column, order)), row_of(map(name_order_output, order)), row_of(values))
+
+
+def read_position(get_position: Callable[[Any], Position], index: int, key: OrderKey) -> Callable[[Any], Value]:
+    """Reads one value of a position, as the key's column holds it."""
+    return lambda values: order_value(key, get_position(values)[index])
 
 
 def order_value(key: OrderKey, value: Value) -> Value:

@@ -6,8 +6,11 @@ from app.plan.order import DEFAULT_ORDER
 from app.plan.summary import Aggregate, SummaryPlan
 from app.sql.catalogue import TABLE
 from app.sql.conditions import all_of
-from app.sql.fragment import Fragment, Parameter, Statement, join, sql
+from app.sql.fragment import Fragment, Statement, Template, Templates, join, sql
 from app.sql.slices import Source, find_records
+from app.sql.values import SITE_VALUE, shape_summary, values_of_summary
+
+TEMPLATES = Templates()
 
 AGGREGATES = {
     Aggregate.TOTAL: sql("count(*) AS total"),
@@ -20,9 +23,12 @@ AGGREGATES = {
 
 def render_summary(site_id: UUID, plan: SummaryPlan) -> Statement:
     """The figures over all matching records, in one row."""
-    site = Parameter(site_id)
-    source = find_records(site, plan.perspective, plan.condition, DEFAULT_ORDER)
-    return select_figures(source, plan).to_statement(site)
+    return TEMPLATES.find(shape_summary(plan), lambda: build_summary(plan)).bind(values_of_summary(site_id, plan))
+
+
+def build_summary(plan: SummaryPlan) -> Template:
+    source = find_records(SITE_VALUE, plan.perspective, plan.condition, DEFAULT_ORDER)
+    return select_figures(source, plan).to_template(SITE_VALUE)
 
 
 def select_figures(source: Source, plan: SummaryPlan) -> Fragment:

@@ -15,7 +15,7 @@ from app.sql.conditions import (
     where_short_of,
 )
 from app.sql.figures import select_figures
-from app.sql.fragment import Fragment, Parameter, Statement, join, sql
+from app.sql.fragment import Fragment, Statement, Template, Templates, join, sql
 from app.sql.slices import (
     WANTED,
     Source,
@@ -26,6 +26,10 @@ from app.sql.slices import (
     select_records,
     unnest_values,
 )
+from app.sql.values import MANY_VALUES, SITE_VALUE, shape_page, shape_summary, values_of
+
+PAGES = Templates()
+CONNECTIONS = Templates()
 
 HAS_BEFORE = "has_before"
 HAS_AFTER = "has_after"
@@ -36,19 +40,23 @@ def render_page(site_id: UUID, plan: PagePlan) -> Statement:
     """One page, with what lies beyond its cursors where the plan asks for it.
 
     A row has the plan's columns; those of an empty page are null where the look beyond the cursors needs a row.
-    The joined page keeps its order: without a join condition, a nested loop is the only join there is.
     """
-    site = Parameter(site_id)
+    return PAGES.find(shape_page(plan), lambda: build_page(plan)).bind(values_of(site_id, plan))
+
+
+def build_page(plan: PagePlan) -> Template:
+    """The joined page keeps its order: without a join condition, a nested loop is the only join there is."""
+    site = SITE_VALUE
     source = find_records(site, plan.perspective, plan.condition, plan.order)
     after, before = bound_page(source, plan)
     neighbours = select_neighbours(source, plan, after, before)
     if plan.row_limit == 0:
-        return sql("SELECT {}", neighbours).to_statement(site)
+        return sql("SELECT {}", neighbours).to_template(site)
     page = select_page(source, plan, after, before)
     if not neighbours.parts:
-        return page.to_statement(site)
+        return page.to_template(site)
     template = "SELECT neighbours.*, page.*\nFROM (SELECT {}) AS neighbours\nLEFT JOIN LATERAL (\n{}\n) AS page ON TRUE"
-    return sql(template, neighbours, page).to_statement(site)
+    return sql(template, neighbours, page).to_template(site)
 
 
 def render_connections(
@@ -57,12 +65,19 @@ def render_connections(
     """The same page and figures for each of the parents, which are bookings or sessions as `of` says.
 
     A row has the parent's position in `parents`, counted from 1, the figures, and the plan's columns, null for an
-    empty page. The neighbours' OFFSET 0 keeps them from being looked up again for each row of a page.
+    empty page. The plans are of one connection: their filters are one.
     """
-    site = Parameter(site_id)
+    shape = (of, shape_page(plan), shape_summary(summary))
+    template = CONNECTIONS.find(shape, lambda: build_connections(of, plan, summary))
+    return template.bind(values_of(site_id, plan, parents))
+
+
+def build_connections(of: Property, plan: PagePlan, summary: SummaryPlan) -> Template:
+    """The neighbours' OFFSET 0 keeps them from being looked up again for each row of a page."""
+    site = SITE_VALUE
     source = find_slice(site, of, WANTED, plan.order, check_filter(plan.condition))
     after, before = bound_page(source, plan)
-    sources, outputs = [unnest_values(of, parents)], [sql(f"wanted.position AS {PARENT_POSITION}")]
+    sources, outputs = [unnest_values(of, MANY_VALUES)], [sql(f"wanted.position AS {PARENT_POSITION}")]
     if summary.aggregates:
         figures = select_figures(find_slice(site, of, WANTED, plan.order, check_filter(summary.condition)), summary)
         sources.append(sql("CROSS JOIN LATERAL (\n{}\n) AS figures", figures))
@@ -75,12 +90,13 @@ def render_connections(
         page = select_page(source, plan, after, before)
         sources.append(sql("LEFT JOIN LATERAL (\n{}\n) AS page ON TRUE", page))
         outputs.append(sql("page.*"))
-    return sql("SELECT {}\nFROM {}", join(", ", outputs), join("\n", sources)).to_statement(site)
+    return sql("SELECT {}\nFROM {}", join(", ", outputs), join("\n", sources)).to_template(site)
 
 
 def bound_page(source: Source, plan: PagePlan) -> tuple[Bound | None, Bound | None]:
     """The bounds at the cursors after and before which the page lies."""
-    after, before = (bound_at(plan.order, position, source.order) for position in (plan.after, plan.before))
+    after = None if plan.after is None else bound_at(plan.order, "after", source.order)
+    before = None if plan.before is None else bound_at(plan.order, "before", source.order)
     return after, before
 
 

@@ -7,16 +7,20 @@ what suits an average site would sort or search the whole of a large one. So eac
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from app.plan.filter import Filter, Operator, Perspective
 from app.plan.order import DEFAULT_ORDER, Order
-from app.plan.properties import Property, Value
+from app.plan.properties import Property
 from app.sql.catalogue import COLUMN_TYPES, COLUMNS, TABLE
 from app.sql.conditions import COMPARISONS, NO_CONDITION, all_of, order_by, order_outputs_by, where_filter, where_site
 from app.sql.fragment import Fragment, Parameter, sql
 
 NARROW_PROPERTIES = frozenset({Property.ID, Property.BOOKING_ID, Property.SESSION_ID})
 WANTED = sql("wanted.value")
+PERSPECTIVE_VALUE = Parameter(attrgetter("perspective"))
+CONDITION_VALUE = Parameter(attrgetter("condition"))
+CONDITION_VALUES = Parameter(lambda values: list(values.condition))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Source:
 def find_records(site: Parameter, perspective: Perspective | None, condition: Filter | None, order: Order) -> Source:
     """The records of a perspective and a filter, found so that few others are read to give them in the order."""
     if perspective is not None:
-        value = hide_value(perspective.of, perspective.value)
+        value = hide_value(perspective.of, PERSPECTIVE_VALUE)
         return find_slice(site, perspective.of, value, order, check_filter(condition))
     if condition is None:
         return Source((where_site(site),), order)
@@ -49,8 +53,7 @@ def find_records(site: Parameter, perspective: Perspective | None, condition: Fi
         checked = check_filter(condition) if is_checked_in_order(condition, order) else where_filter(condition, order)
         return Source((where_site(site),), order, checked)
     if condition.operator is Operator.EQ:
-        assert not isinstance(condition.value, tuple)
-        return find_slice(site, condition.of, hide_value(condition.of, condition.value), order)
+        return find_slice(site, condition.of, hide_value(condition.of, CONDITION_VALUE), order)
     found = (where_site(site), where_slice(condition.of, WANTED))
     return Source(found, order, is_sliced=True, values=list_values(site, condition))
 
@@ -95,12 +98,12 @@ def where_slice(of: Property, value: Fragment) -> Fragment:
     return sql("{} = {}", COLUMNS[of], value)
 
 
-def hide_value(of: Property, value: Value) -> Fragment:
+def hide_value(of: Property, value: Parameter) -> Fragment:
     """A value as a sub-select, which keeps it from the planner.
 
     For a frequent value it would search the whole site in the asked order, in vain where the last records lack it.
     """
-    return sql("(SELECT {}::{})", Parameter(value), COLUMN_TYPES[of])
+    return sql("(SELECT {}::{})", value, COLUMN_TYPES[of])
 
 
 def check_filter(condition: Filter | None) -> tuple[Fragment, ...]:
@@ -111,15 +114,15 @@ def check_filter(condition: Filter | None) -> tuple[Fragment, ...]:
 def list_values(site: Parameter, condition: Filter) -> Fragment:
     """The values whose slices hold what passes the filter, as `wanted`."""
     if isinstance(condition.value, tuple):
-        return unnest_values(condition.of, condition.value)
-    comparison = sql(COMPARISONS[condition.operator], sql("value"), Parameter(condition.value))
+        return unnest_values(condition.of, CONDITION_VALUES)
+    comparison = sql(COMPARISONS[condition.operator], sql("value"), CONDITION_VALUE)
     return sql("(\n{}\nSELECT value FROM step WHERE {}\n) AS wanted", step_through(site, condition.of), comparison)
 
 
-def unnest_values(of: Property, values: Sequence[Value]) -> Fragment:
+def unnest_values(of: Property, values: Parameter) -> Fragment:
     """Values as rows `wanted`, with their positions counted from 1."""
     template = "unnest({}::{}[]) WITH ORDINALITY AS wanted (value, position)"
-    return sql(template, Parameter(list(values)), COLUMN_TYPES[of])
+    return sql(template, values, COLUMN_TYPES[of])
 
 
 def step_through(site: Parameter, of: Property) -> Fragment:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from app.plan.properties import Property
 from app.plan.write import AttendanceWrite
 from app.sql.catalogue import COLUMNS, SITE, TABLE
 from app.sql.conditions import where_site
-from app.sql.fragment import Parameter, Statement, join, sql
+from app.sql.fragment import Parameter, Statement, Template, join, sql
+from app.sql.values import MANY_VALUES, SITE_VALUE, Values
 
 ALL_COLUMNS = join(", ", COLUMNS.values())
 
@@ -41,6 +44,15 @@ WHERE {}
 RETURNING {}"""
 
 
+class SetValues(NamedTuple):
+    """What the statement that sets is bound to."""
+
+    site: UUID
+    at: datetime
+    ids: Sequence[UUID]
+    writes: Sequence[AttendanceWrite]
+
+
 def render_set(site_id: UUID, writes: Sequence[AttendanceWrite], ids: Sequence[UUID], at: datetime) -> Statement:
     """Create or update one record for each write; a row has all columns.
 
@@ -48,23 +60,33 @@ def render_set(site_id: UUID, writes: Sequence[AttendanceWrite], ids: Sequence[U
     of their keys, bytewise like the column's own, so that calls with the same keys wait for each other instead of
     deadlocking. What is set already keeps its time; a write that waited, or whose clock is behind, turns no time back.
     """
-    site, now = Parameter(site_id), Parameter(at)
-    columns = (
-        list(ids),
-        [write.booking_id for write in writes],
-        [write.session_id for write in writes],
-        [write.status for write in writes],
-        [write.number_of_attendees for write in writes],
+    return SET_TEMPLATE.bind(SetValues(site_id, at, ids, writes))
+
+
+def build_set() -> Template:
+    now = Parameter(attrgetter("at"))
+    items = (
+        Parameter(lambda values: list(values.ids)),
+        Parameter(lambda values: [write.booking_id for write in values.writes]),
+        Parameter(lambda values: [write.session_id for write in values.writes]),
+        Parameter(lambda values: [write.status for write in values.writes]),
+        Parameter(lambda values: [write.number_of_attendees for write in values.writes]),
     )
-    items = [Parameter(column) for column in columns]
-    return sql(SET, TABLE, SITE, ALL_COLUMNS, site, now, now, *items, ALL_COLUMNS).to_statement(site)
+    return sql(SET, TABLE, SITE, ALL_COLUMNS, SITE_VALUE, now, now, *items, ALL_COLUMNS).to_template(SITE_VALUE)
 
 
 def render_delete(site_id: UUID, ids: Sequence[UUID]) -> Statement:
     """Delete the records with these ids, locked in the same order as those that are set; a row has the `id`."""
-    site = Parameter(site_id)
-    key, table, same_site = COLUMNS[Property.ID], TABLE, where_site(site)
+    return DELETE_TEMPLATE.bind(Values(site_id, many=ids))
+
+
+def build_delete() -> Template:
+    key, table, same_site = COLUMNS[Property.ID], TABLE, where_site(SITE_VALUE)
     order = (COLUMNS[Property.BOOKING_ID], COLUMNS[Property.SESSION_ID])
-    return sql(
-        DELETE, key, table, same_site, key, Parameter(list(ids)), *order, table, same_site, key, key
-    ).to_statement(site)
+    return sql(DELETE, key, table, same_site, key, MANY_VALUES, *order, table, same_site, key, key).to_template(
+        SITE_VALUE
+    )
+
+
+SET_TEMPLATE = build_set()
+DELETE_TEMPLATE = build_delete()

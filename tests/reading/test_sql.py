@@ -19,9 +19,10 @@ from app.plan.page import PageArguments, PagePlan, PageWants, plan_page
 from app.plan.properties import STATUSES, Property, Value
 from app.plan.summary import Aggregate, SummaryPlan
 from app.sql.figures import render_summary
-from app.sql.fragment import Parameter, Statement, sql
+from app.sql.fragment import Statement, sql
 from app.sql.pages import render_connections, render_page
 from app.sql.records import render_records
+from app.sql.values import SITE_VALUE
 from tests.reading.golden import GOLDEN
 
 SITE = UUID("b7a7bd2c-6a8e-4b3d-9d61-6f2a31a9c0de")
@@ -193,4 +194,4 @@ def test_no_statement_can_be_rendered_without_a_site() -> None:
         site = next(iter(inspect.signature(renderer).parameters.values()))
         assert (site.name, site.annotation, site.default) == ("site_id", UUID, inspect.Parameter.empty), renderer
     with pytest.raises(ValueError, match="without its site"):
-        sql('SELECT * FROM "attendance"').to_statement(Parameter(SITE))
+        sql('SELECT * FROM "attendance"').to_template(SITE_VALUE)
