@@ -36,6 +36,7 @@ class Settings:
     document_cache_size: int = 1000
     max_body_bytes: int = 262_144
     max_document_tokens: int = 1000
+    compiled: bool = True
 
     @property
     def has_key(self) -> bool:
@@ -76,6 +77,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         document_cache_size=read_number(given, "DOCUMENT_CACHE_SIZE", 1000, at_most=100_000),
         max_body_bytes=read_number(given, "MAX_BODY_BYTES", 262_144, at_most=16 * 1024 * 1024),
         max_document_tokens=read_number(given, "MAX_DOCUMENT_TOKENS", 1000, at_most=100_000),
+        compiled=read_switch(given, "COMPILED", default=True),
     )
 
 

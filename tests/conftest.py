@@ -18,7 +18,16 @@ from app.database.embedded import run_embedded_postgres
 from app.database.migrations import migrate
 from app.settings import load_settings
 from app.web.application import build_application
+from tests.support import differential
 from tests.support.service import READ_SCOPE, SECRET, WRITE_SCOPE, GraphQLClient, RecordingDatabase, make_token
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--differential-cases", type=int, default=differential.CASES, help="operations run by both paths")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    differential.CASES = config.getoption("--differential-cases")
 
 
 @pytest.fixture(scope="session")

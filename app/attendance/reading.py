@@ -1,10 +1,11 @@
 """Reading attendance: a plan is rendered, fetched and made into pages, figures or records."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from app.database.pool import Database, Row
+from app.errors import ServiceError
 from app.plan.page import PagePlan
 from app.plan.properties import Property, Value
 from app.plan.summary import Aggregate, SummaryPlan
@@ -16,18 +17,18 @@ from app.sql.records import render_records
 Figures = dict[Aggregate, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """The rows of one page in the asked order, and whether records precede and follow them.
 
     A flag that the plan does not want is False.
     """
 
-    rows: list[Row]
+    rows: Sequence[Row]
     has_next: bool
     has_previous: bool
 
 
+NO_FIGURES: Figures = {}
 EMPTY_PAGE = Page([], has_next=False, has_previous=False)
 
 
@@ -37,11 +38,16 @@ class AttendanceReader:
     def __init__(self, database: Database, site_id: UUID) -> None:
         self._database = database
         self._site_id = site_id
+        self._failures: list[tuple[Statement, ServiceError]] = []
+
+    def forget_failures(self) -> None:
+        """Send again what has failed before: a write has come between."""
+        self._failures.clear()
 
     async def read_page(self, plan: PagePlan) -> Page:
         if not plan.needs_statement:
             return EMPTY_PAGE
-        return build_page(plan, await self._fetch(render_page(self._site_id, plan)))
+        return build_pages(plan, [await self._fetch(render_page(self._site_id, plan))])[0]
 
     async def read_summary(self, plan: SummaryPlan) -> Figures:
         if not plan.needs_statement:
@@ -59,7 +65,8 @@ class AttendanceReader:
         groups: list[list[Row]] = [[] for _ in parents]
         for row in rows:
             groups[row[PARENT_POSITION] - 1].append(row)
-        return [(build_page(plan, group), build_figures(summary, group[0])) for group in groups]
+        figures = [build_figures(summary, group[0]) for group in groups]
+        return list(zip(build_pages(plan, groups), figures, strict=True))
 
     async def read_records(self, ids: Sequence[UUID], columns: Iterable[Property]) -> dict[UUID, Row]:
         """The records with these ids by their id; ids that the site does not have are left out."""
@@ -67,23 +74,37 @@ class AttendanceReader:
         return {row[Property.ID]: row for row in rows}
 
     async def _fetch(self, statement: Statement) -> list[Row]:
-        return await self._database.fetch_rows(statement.text, statement.arguments, self._site_id)
+        """The rows of a statement. One that has failed fails again without being sent, whichever path asks for it."""
+        for failed, error in self._failures:
+            if failed == statement:
+                raise error
+        try:
+            return await self._database.fetch_rows(statement.text, statement.arguments, self._site_id)
+        except ServiceError as error:
+            self._failures.append((statement, error))
+            raise
 
 
-def build_page(plan: PagePlan, rows: list[Row]) -> Page:
-    """A page from the rows of its statement.
+def build_pages(plan: PagePlan, groups: Sequence[list[Row]]) -> list[Page]:
+    """A page from each group of rows: those of one connection.
 
     Follows "HasPreviousPage" and "HasNextPage" of the Relay Cursor Connections specification, with both flags exact.
     """
-    has_before = plan.asks_before and bool(rows[0][HAS_BEFORE])
-    has_after = plan.asks_after and bool(rows[0][HAS_AFTER])
-    records = [row for row in rows if row[Property.ID] is not None] if plan.row_limit > 0 else []
-    goes_further = len(records) > plan.size
-    kept = records[: plan.size] if plan.wants.rows else []
-    if plan.backward:
-        return Page(kept[::-1], has_next=has_after, has_previous=has_before or goes_further)
-    return Page(kept, has_next=has_after or goes_further, has_previous=has_before)
+    size, backward, has_rows, wants_rows = plan.size, plan.backward, plan.row_limit > 0, plan.wants.rows
+    asks_before, asks_after = plan.asks_before, plan.asks_after
+    pages = []
+    for rows in groups:
+        has_before = asks_before and bool(rows[0][HAS_BEFORE])
+        has_after = asks_after and bool(rows[0][HAS_AFTER])
+        is_empty = not has_rows or not rows or rows[0][Property.ID] is None
+        goes_further = not is_empty and len(rows) > size
+        kept = rows[:size] if wants_rows and not is_empty else []
+        if backward:
+            pages.append(Page(kept[::-1], has_after, has_before or goes_further))
+        else:
+            pages.append(Page(kept, has_after or goes_further, has_before))
+    return pages
 
 
 def build_figures(plan: SummaryPlan, row: Row) -> Figures:
-    return {aggregate: row[aggregate] for aggregate in plan.aggregates}
+    return {aggregate: row[aggregate] for aggregate in plan.aggregates} if plan.aggregates else NO_FIGURES

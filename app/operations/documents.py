@@ -1,8 +1,9 @@
 """Documents parsed, validated and looked through once per text, and kept in a bounded cache."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -28,11 +29,15 @@ LIMIT_EXCEEDED = ("Syntax Error: Document contains more", "Syntax Error: Documen
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation of a valid document, and what a caller must be allowed to do to run it."""
+    """An operation of a valid document, and what a caller must be allowed to do to run it.
+
+    `compiled` keeps what it was compiled to, for as long as the document is kept.
+    """
 
     document: DocumentNode
     definition: OperationDefinitionNode
     permissions: frozenset[Permission]
+    compiled: dict[Hashable, Any] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str | None:

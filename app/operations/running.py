@@ -20,6 +20,7 @@ from app.errors import (
     ServiceUnavailable,
     Unauthenticated,
 )
+from app.operations.coercing import Unusual
 from app.operations.documents import Documents, Operation
 from app.operations.executing import ProjectingExecutor
 from app.operations.failures import (
@@ -32,6 +33,7 @@ from app.operations.failures import (
     refuse,
 )
 from app.operations.permissions import Caller, require_permissions
+from app.operations.variants import PathCounts, find_compiled
 from app.schema.context import Context
 from app.schema.schema import SCHEMA
 
@@ -80,11 +82,17 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class GraphQLService:
-    """What all requests share: documents, the database, and the schema's text that gateways ask for."""
+    """What all requests share.
+
+    These are the documents, the database, the schema's text that gateways ask for, whether operations are compiled,
+    and how many were.
+    """
 
     documents: Documents
     database: Database
     sdl: str
+    compiles: bool = True
+    paths: PathCounts = field(default_factory=PathCounts)
 
 
 async def run_request(
@@ -100,19 +108,16 @@ async def run_request(
             return write_refusal(
                 [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED
             )
-        context = await admit(operation, authenticate, service.database)
-        result = await execute_operation(operation, request.variables, context, service)
-        return write_response(operation, result)
+        caller = await admit(operation, authenticate)
+        return await run_operation(operation, request.variables, caller, service)
     except RequestRefused as refusal:
         return write_refusal(refusal.errors, find_verdict(refusal.errors, Verdict.REFUSED))
     except Exception as failure:
         return write_refusal([format_unforeseen(failure)], Verdict.FAILED)
 
 
-async def admit(
-    operation: Operation, authenticate: Callable[[], Awaitable[Caller]], database: Database
-) -> Context | None:
-    """What the operation's fields may work with: the caller's site alone, and nothing where none is needed.
+async def admit(operation: Operation, authenticate: Callable[[], Awaitable[Caller]]) -> Caller | None:
+    """Who asks for the operation; nobody where it needs none.
 
     Raises RequestRefused when there is no valid token, or when it does not grant what the operation needs.
     """
@@ -123,7 +128,33 @@ async def admit(
         require_permissions(caller, operation.permissions)
     except ServiceError as error:
         raise refuse(error) from error
-    return Context(AttendanceReader(database, caller.site_id), AttendanceWriter(database, caller.site_id))
+    return caller
+
+
+async def run_operation(
+    operation: Operation, variables: dict[str, Any], caller: Caller | None, service: GraphQLService
+) -> Response:
+    """Run an operation compiled where that is possible, by reference where it is not, or where it fails.
+
+    Both see the database of the caller's site alone.
+    """
+    reader = None if caller is None else AttendanceReader(service.database, caller.site_id)
+    reason = "off"
+    if service.compiles and reader is not None:
+        try:
+            compiled, values = find_compiled(operation, variables)
+            body = await compiled.answer(compiled.plan(values), reader)
+        except Unusual as unusual:
+            reason = str(unusual)
+        except ServiceError as error:
+            reason = error.code
+        else:
+            service.paths.compiled["query"] += 1
+            return Response(body, Verdict.EXECUTED)
+    service.paths.reference[reason] += 1
+    writer = None if caller is None else AttendanceWriter(service.database, caller.site_id)
+    context = None if reader is None or writer is None else Context(reader, writer)
+    return write_response(operation, await execute_operation(operation, variables, context, service))
 
 
 async def execute_operation(

@@ -7,8 +7,12 @@ groups of three bytes exactly, so their text is made once and each cursor only a
 
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from binascii import b2a_base64
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import attrgetter, methodcaller
+from typing import Any
 from uuid import UUID
 from zlib import crc32
 
@@ -22,6 +26,8 @@ DIGEST_SIZE = 8
 HEAD_SIZE = len(VERSION) + DIGEST_SIZE
 CHECKSUM_SIZE = 4
 MOST_CHARACTERS = 2000
+BASE64_BYTES, BASE64_CHARACTERS = 3, 4
+URL_SAFE = bytes.maketrans(b"+/", b"-_")
 LARGEST_INTEGER = 2**31 - 1
 
 Position = tuple[Value, ...]
@@ -38,9 +44,23 @@ class CursorCodec:
 
     def encode(self, position: Position) -> str:
         """The cursor of the record whose order keys have these values."""
-        tail = encode_position(self.order, position)
-        checksum = crc32(tail, self.head_checksum).to_bytes(CHECKSUM_SIZE)
-        return self.head_text + urlsafe_b64encode(tail + checksum).decode().rstrip("=")
+        return self.encode_all([(value,) for value in position])[0]
+
+    def encode_all(self, columns: Sequence[Sequence[Value]]) -> list[str]:
+        """The cursors of several records, of which `columns` has the values of each of the order's keys.
+
+        Cursors of one width are turned into text together.
+        """
+        checksum = self.head_checksum
+        tails = [tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) for tail in encode_tails(self.order, columns)]
+        if any(key.of is Property.SESSION_ID for key in self.order):
+            return [self.head_text + encode_text(tail).rstrip("=") for tail in tails]
+        width = len(tails[0]) if tails else 0
+        padding = bytes(-width % BASE64_BYTES)
+        text = encode_text(b"".join([tail + padding for tail in tails]))
+        stride = (width + len(padding)) // BASE64_BYTES * BASE64_CHARACTERS
+        kept = -(-width * BASE64_CHARACTERS // BASE64_BYTES)
+        return [self.head_text + text[start : start + kept] for start in range(0, len(text), stride or 1)]
 
     def decode(self, cursor: str, argument: str) -> Position:
         """The position that a cursor holds.
@@ -64,7 +84,7 @@ class CursorCodec:
 def plan_cursors(order: Order, perspective: Perspective | None, condition: Filter | None) -> CursorCodec:
     """The codec for the cursors of one connection."""
     head = VERSION + digest_query(order, perspective, condition)
-    return CursorCodec(order, head, urlsafe_b64encode(head).decode(), crc32(head))
+    return CursorCodec(order, head, encode_text(head), crc32(head))
 
 
 def digest_query(order: Order, perspective: Perspective | None, condition: Filter | None) -> bytes:
@@ -97,22 +117,32 @@ def decode_text(cursor: str) -> bytes | None:
     return body
 
 
-def encode_value(of: Property, value: Value) -> bytes:
-    if of in GUID_PROPERTIES:
-        assert isinstance(value, UUID)
-        return value.bytes
-    if of is Property.NUMBER_OF_ATTENDEES:
-        assert isinstance(value, int)
-        return value.to_bytes(4)
-    if of is Property.STATUS:
-        assert isinstance(value, str)
-        return bytes([STATUSES.index(value)])
-    text = str(value).encode()
+def encode_text(content: bytes) -> str:
+    return b2a_base64(content, newline=False).translate(URL_SAFE).decode()
+
+
+def encode_session(session_id: str) -> bytes:
+    text = session_id.encode()
     return len(text).to_bytes(2) + text
 
 
+ENCODERS: dict[Property, Callable[[Any], bytes]] = {
+    Property.ID: attrgetter("bytes"),
+    Property.BOOKING_ID: attrgetter("bytes"),
+    Property.SESSION_ID: encode_session,
+    Property.STATUS: {status: bytes([code]) for code, status in enumerate(STATUSES)}.__getitem__,
+    Property.NUMBER_OF_ATTENDEES: methodcaller("to_bytes", 4),
+}
+
+
+def encode_tails(order: Order, columns: Sequence[Sequence[Value]]) -> Iterable[bytes]:
+    """The values of the order's keys as bytes, record by record."""
+    encoded = [map(ENCODERS[key.of], column) for key, column in zip(order, columns, strict=True)]
+    return encoded[0] if len(encoded) == 1 else map(b"".join, zip(*encoded, strict=True))
+
+
 def encode_position(order: Order, position: Position) -> bytes:
-    return b"".join([encode_value(key.of, value) for key, value in zip(order, position, strict=True)])
+    return next(iter(encode_tails(order, [(value,) for value in position])))
 
 
 def decode_position(order: Order, content: bytes) -> Position | None:

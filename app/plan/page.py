@@ -1,5 +1,6 @@
 """Which page to read: from which end of the order, how many records, between which positions."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from app.errors import BadUserInput
@@ -80,9 +81,14 @@ class PagePlan:
 
     @property
     def columns(self) -> tuple[Property, ...]:
-        """The properties to read: the selected ones and the order's, always in the same sequence."""
-        needed = self.wants.columns | {key.of for key in self.order}
-        return tuple(of for of in Property if of in needed)
+        """The properties to read: the selected ones, and behind them those that only the order needs."""
+        selected = self.wants.columns
+        return (*list_columns(selected), *(key.of for key in self.order if key.of not in selected))
+
+
+def list_columns(selected: Container[Property]) -> tuple[Property, ...]:
+    """Selected properties, always in the same sequence."""
+    return tuple(of for of in Property if of in selected)
 
 
 def plan_page(
@@ -94,9 +100,11 @@ def plan_page(
     is negative, above 100 or given at both ends, CursorInvalid and CursorMismatch for a cursor that cannot be used.
     """
     size, backward = plan_size(arguments.first, arguments.last)
-    codec = plan_cursors(order, perspective, condition)
-    after = None if arguments.after is None else codec.decode(arguments.after, "after")
-    before = None if arguments.before is None else codec.decode(arguments.before, "before")
+    after = before = None
+    if arguments.after is not None or arguments.before is not None:
+        codec = plan_cursors(order, perspective, condition)
+        after = None if arguments.after is None else codec.decode(arguments.after, "after")
+        before = None if arguments.before is None else codec.decode(arguments.before, "before")
     return PagePlan(perspective, condition, order, size, backward, after, before, wants)
 
 

@@ -33,11 +33,16 @@ def parse_guid(text: str, argument: str, *, place: str = "") -> UUID:
 
     `place` says where in a list it stands. Raises BadUserInput naming the argument.
     """
+    return UUID(check_guid(text, argument, place=place))
+
+
+def check_guid(text: str, argument: str, *, place: str = "") -> str:
+    """The text of a GUID as it is written everywhere, in lower case. Raises BadUserInput naming the argument."""
     if GUID_PATTERN.fullmatch(text) is None:
         raise BadUserInput(
             f"`{argument}` takes a GUID such as 01890a5d-ac96-774b-bcce-b302099a8057{place}.", argument=argument
         )
-    return UUID(text)
+    return text.lower()
 
 
 def parse_text(text: str, argument: str, *, place: str = "") -> str:

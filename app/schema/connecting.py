@@ -5,24 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphql import FieldNode
+
 from app.attendance.reading import Figures, Page
 from app.plan.cursor import CursorCodec
-from app.plan.filter import Filter, Perspective
-from app.plan.order import Order
-from app.plan.page import PageArguments, PagePlan, PageWants, plan_page
+from app.plan.filter import Perspective
+from app.plan.page import PagePlan, PageWants, plan_page
 from app.plan.summary import Aggregate, SummaryPlan
+from app.schema.arguments import ConnectionRequest
 from app.schema.context import Context
-from app.schema.inputs import AttendanceFilter, AttendanceOrder, to_filter, to_order
-from app.schema.selection import ResolveInfo, select_aggregates, select_page, select_subfields
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionRequest:
-    """The arguments that all connection fields share, as they came."""
-
-    filter: AttendanceFilter | None
-    order_by: Sequence[AttendanceOrder]
-    page: PageArguments
+from app.schema.selection import ResolveInfo, Selections, select_aggregates, select_page, selections_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +55,21 @@ def plan_connection(
     info: ResolveInfo, perspective: Perspective | None, request: ConnectionRequest
 ) -> tuple[PagePlan, SummaryPlan]:
     """Plan a connection's page and figures. Raises BadUserInput, CursorInvalid or CursorMismatch."""
-    condition: Filter | None = to_filter(request.filter)
-    order: Order = to_order(request.order_by)
     wants = select_wants(info)
-    page = plan_page(perspective, condition, order, request.page, wants.page)
-    return page, SummaryPlan(perspective, condition, wants.aggregates)
+    page = plan_page(perspective, request.condition, request.order, request.page, wants.page)
+    return page, SummaryPlan(perspective, request.condition, wants.aggregates)
 
 
 def select_wants(info: ResolveInfo) -> Wants:
     """What is selected of the connection; the same for each parent of a field, so it is worked out once."""
-    selections: dict[Any, Wants] = info.context.selections
+    known: dict[Any, Wants] = info.context.selections
     key = tuple(map(id, info.raw.field_nodes))
-    if key not in selections:
-        connection = select_subfields(info.raw, info.raw.field_nodes)
-        selections[key] = Wants(select_page(info.raw, connection), select_aggregates(info.raw, connection))
-    return selections[key]
+    if key not in known:
+        known[key] = select_connection(selections_of(info.raw), info.raw.field_nodes)
+    return known[key]
+
+
+def select_connection(selections: Selections, nodes: Sequence[FieldNode]) -> Wants:
+    """What is selected below the nodes of a connection field."""
+    connection = selections.group_by_name(nodes)
+    return Wants(select_page(selections, connection), select_aggregates(selections, connection))

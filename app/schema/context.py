@@ -54,6 +54,7 @@ class Context:
         """Read anew what was read before: a write has come between."""
         self._connections.clear_all()
         self._records.clear_all()
+        self.reader.forget_failures()
 
     async def _load_connections(self, plans: list[ConnectionPlan]) -> list[Loaded | BaseException]:
         """Plans that differ in their parent alone are read together; a failure is the result of its own plans."""

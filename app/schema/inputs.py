@@ -1,17 +1,9 @@
-"""The inputs of the query contract, and how each becomes a part of a plan."""
+"""The inputs of the query contract, and the arguments of its fields."""
 
-from collections.abc import Sequence
-from dataclasses import fields
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
-
-from app.errors import BadUserInput
-from app.plan.filter import Filter, Operator, Perspective, plan_filter, plan_perspective
-from app.plan.order import Order, plan_order
-from app.plan.properties import Property
-from app.schema.names import FIELD_NAMES, ORDER_KEYS
 
 LIST_LIMIT = "Exactly one operator. `in` takes at most 100 values."
 
@@ -98,48 +90,3 @@ LastArgument = Annotated[
 BeforeArgument = Annotated[str | None, strawberry.argument(description="Read what precedes this cursor.")]
 IdArgument = Annotated[strawberry.ID, strawberry.argument(description="GUID of the record.")]
 IdsArgument = Annotated[list[strawberry.ID], strawberry.argument(description="GUIDs of the records, at most 100.")]
-
-
-def to_perspective(given: AttendancePerspective | None) -> Perspective | None:
-    """The perspective that an argument asks for. Raises BadUserInput naming the argument."""
-    if given is None:
-        return None
-    name, value = find_one(given, "perspective")
-    of = Property(name)
-    return plan_perspective(of, value, f"perspective.{FIELD_NAMES[of]}")
-
-
-def to_filter(given: AttendanceFilter | None) -> Filter | None:
-    """The filter that an argument asks for, in its simplest form. Raises BadUserInput naming the argument."""
-    if given is None:
-        return None
-    name, comparison = find_one(given, "filter")
-    of = Property(name)
-    argument = f"filter.{FIELD_NAMES[of]}"
-    operator_name, value = find_one(comparison, argument)
-    operator = Operator(operator_name.rstrip("_"))
-    return plan_filter(of, operator, to_plain(value), f"{argument}.{operator}")
-
-
-def to_order(given: Sequence[AttendanceOrder]) -> Order:
-    """The order that an argument asks for. Raises BadUserInput when a property occurs twice."""
-    return plan_order([ORDER_KEYS[order.name] for order in given])
-
-
-def find_one(given: Any, argument: str) -> tuple[str, Any]:
-    """The one field that is given of an input with `@oneOf`.
-
-    The type system sees to it before; this holds where a gateway has dropped the directive from its schema.
-    """
-    values = {field.name: getattr(given, field.name) for field in fields(given)}
-    present = [(name, value) for name, value in values.items() if value is not strawberry.UNSET]
-    if len(present) != 1 or present[0][1] is None:
-        raise BadUserInput(f"`{argument}` takes exactly one field, and not null.", argument=argument)
-    return present[0]
-
-
-def to_plain(value: Any) -> Any:
-    """Statuses as their texts, on their own or in a list."""
-    if isinstance(value, list):
-        return [to_plain(item) for item in value]
-    return value.value if isinstance(value, Enum) else value

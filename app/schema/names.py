@@ -12,8 +12,9 @@ FIELD_NAMES = {
     Property.CREATED_AT: "createdAt",
     Property.UPDATED_AT: "updatedAt",
 }
+PROPERTIES_OF_FIELDS = {name: of for of, name in FIELD_NAMES.items()}
 COLUMNS_OF_FIELDS = {
-    **{name: of for of, name in FIELD_NAMES.items()},
+    **PROPERTIES_OF_FIELDS,
     "booking": Property.BOOKING_ID,
     "session": Property.SESSION_ID,
 }

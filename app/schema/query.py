@@ -2,8 +2,8 @@
 
 import strawberry
 
-from app.errors import BadUserInput
 from app.plan.properties import parse_guid
+from app.schema.arguments import collect_arguments, read_connection_arguments, read_ids, read_perspective
 from app.schema.connecting import read_connection
 from app.schema.entities import SubgraphQuery
 from app.schema.inputs import (
@@ -17,13 +17,10 @@ from app.schema.inputs import (
     LastArgument,
     OrderArgument,
     PerspectiveArgument,
-    to_perspective,
 )
 from app.schema.permissions import Permission, root_field
-from app.schema.selection import ResolveInfo, select_columns, select_subfields
-from app.schema.types import Attendance, AttendanceConnection, Node, build_attendance, build_request, or_none
-
-MOST_IDS = 100
+from app.schema.selection import ResolveInfo, select_columns, selections_of
+from app.schema.types import Attendance, AttendanceConnection, Node, build_attendance
 
 
 @strawberry.type
@@ -51,8 +48,19 @@ class Query(SubgraphQuery):
         last: LastArgument = strawberry.UNSET,
         before: BeforeArgument = strawberry.UNSET,
     ) -> AttendanceConnection:
-        request = build_request(filter, order_by, first, after, last, before)
-        return AttendanceConnection(loaded=await read_connection(info, to_perspective(or_none(perspective)), request))
+        given = collect_arguments(
+            perspective=perspective,
+            filter=filter,
+            orderBy=order_by,
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+        )
+        request = read_connection_arguments(given)
+        return AttendanceConnection(
+            loaded=await read_connection(info, read_perspective(given.get("perspective")), request)
+        )
 
     @root_field(
         Permission.READ,
@@ -66,22 +74,12 @@ class Query(SubgraphQuery):
         "Relay's refetch field for several ids (at most 100), in the order asked.",
     )
     async def nodes(self, info: ResolveInfo, ids: IdsArgument) -> list[Node | None]:
-        if len(ids) > MOST_IDS:
-            raise BadUserInput(f"`ids` takes at most {MOST_IDS} ids; {len(ids)} were given.", argument="ids")
-        return await read_nodes(info, ids)
+        columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes))
+        rows = await info.context.load_records(read_ids(ids), columns)
+        return [None if row is None else build_attendance(row) for row in rows]
 
 
 async def read_record(info: ResolveInfo, text: str, argument: str) -> Attendance | None:
-    columns = select_columns(select_subfields(info.raw, info.raw.field_nodes))
+    columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes))
     row = await info.context.load_record(parse_guid(text, argument), columns)
     return None if row is None else build_attendance(row)
-
-
-async def read_nodes(info: ResolveInfo, ids: list[strawberry.ID]) -> list[Node | None]:
-    wanted = [
-        parse_guid(text, "ids", place=f"; id {position} of the list is not one")
-        for position, text in enumerate(ids, start=1)
-    ]
-    columns = select_columns(select_subfields(info.raw, info.raw.field_nodes))
-    rows = await info.context.load_records(wanted, columns)
-    return [None if row is None else build_attendance(row) for row in rows]

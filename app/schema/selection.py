@@ -1,7 +1,8 @@
-"""What a caller selected below a connection, so that only that is read."""
+"""What a caller selected below a field, so that only that is read."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import strawberry
 from graphql import (
@@ -10,9 +11,11 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLIncludeDirective,
     GraphQLResolveInfo,
+    GraphQLSchema,
     GraphQLSkipDirective,
     InlineFragmentNode,
     SelectionNode,
+    SelectionSetNode,
     get_directive_values,
     is_abstract_type,
 )
@@ -22,7 +25,7 @@ from app.plan.properties import Property
 from app.plan.summary import Aggregate
 from app.schema.names import COLUMNS_OF_FIELDS
 
-FieldsByName = dict[str, list[FieldNode]]
+Fields = dict[str, list[FieldNode]]
 
 AGGREGATES_OF_FIELDS = {
     "total": {Aggregate.TOTAL},
@@ -42,56 +45,79 @@ class ResolveInfo(strawberry.Info[Any, Any]):
         return self._raw_info
 
 
-def select_subfields(info: GraphQLResolveInfo[Any], nodes: Sequence[FieldNode], of: str | None = None) -> FieldsByName:
-    """The fields selected below fields, by their names, whatever their aliases.
+class HasSelections(Protocol):
+    """An operation or a field."""
 
-    `of` is the concrete type to look at where several are possible; elsewhere every validated fragment applies.
-    """
-    fields: FieldsByName = {}
-    for node in nodes:
-        for field in walk_selections(info, node.selection_set.selections if node.selection_set else (), of):
-            fields.setdefault(field.name.value, []).append(field)
-    return fields
+    @property
+    def selection_set(self) -> SelectionSetNode | None: ...
 
 
-def walk_selections(
-    info: GraphQLResolveInfo[Any], selections: Sequence[SelectionNode], of: str | None
-) -> Iterator[FieldNode]:
-    for selection in selections:
-        if not is_included(info, selection):
-            continue
-        if isinstance(selection, FieldNode):
-            yield selection
-            continue
-        fragment = info.fragments[selection.name.value] if isinstance(selection, FragmentSpreadNode) else selection
-        assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)
-        if of is None or applies_to(info, fragment, of):
-            yield from walk_selections(info, fragment.selection_set.selections, of)
+@dataclass(frozen=True, slots=True)
+class Selections:
+    """How to look into selections: with the fragments of their document, and a test of what is included."""
+
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    is_included: Callable[[SelectionNode], bool]
+
+    def group_by_name(self, nodes: Sequence[HasSelections], of: str | None = None) -> Fields:
+        """The fields selected below nodes, by their names, whatever their aliases.
+
+        `of` is the concrete type to look at where several are possible; elsewhere every validated fragment applies.
+        """
+        return self._group(nodes, of, lambda field: field.name.value)
+
+    def group_by_key(self, nodes: Sequence[HasSelections], of: str | None = None) -> Fields:
+        """The same by the names that the response has: aliases, where there are any ("CollectFields")."""
+        return self._group(nodes, of, lambda field: (field.alias or field.name).value)
+
+    def _group(self, nodes: Sequence[HasSelections], of: str | None, name: Callable[[FieldNode], str]) -> Fields:
+        fields: Fields = {}
+        for node in nodes:
+            for field in self._walk(node.selection_set.selections if node.selection_set else (), of):
+                fields.setdefault(name(field), []).append(field)
+        return fields
+
+    def _walk(self, selections: Sequence[SelectionNode], of: str | None) -> Iterator[FieldNode]:
+        for selection in selections:
+            if not self.is_included(selection):
+                continue
+            if isinstance(selection, FieldNode):
+                yield selection
+                continue
+            fragment = self.fragments[selection.name.value] if isinstance(selection, FragmentSpreadNode) else selection
+            assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)
+            if of is None or self._applies_to(fragment, of):
+                yield from self._walk(fragment.selection_set.selections, of)
+
+    def _applies_to(self, fragment: FragmentDefinitionNode | InlineFragmentNode, of: str) -> bool:
+        """Whether a fragment's type condition includes a concrete type."""
+        condition = fragment.type_condition.name.value if fragment.type_condition else of
+        condition_type = self.schema.type_map[condition]
+        return condition == of or (
+            is_abstract_type(condition_type) and self.schema.is_sub_type(condition_type, self.schema.type_map[of])
+        )
 
 
-def applies_to(info: GraphQLResolveInfo[Any], fragment: FragmentDefinitionNode | InlineFragmentNode, of: str) -> bool:
-    """Whether a fragment's type condition includes a concrete type."""
-    condition = fragment.type_condition.name.value if fragment.type_condition else of
-    condition_type = info.schema.type_map[condition]
-    return condition == of or (
-        is_abstract_type(condition_type) and info.schema.is_sub_type(condition_type, info.schema.type_map[of])
-    )
+def selections_of(info: GraphQLResolveInfo[Any]) -> Selections:
+    """The selections of the operation that runs."""
+
+    def is_included(selection: SelectionNode) -> bool:
+        """Follows "@skip" and "@include" of the GraphQL specification."""
+        if not selection.directives:
+            return True
+        skip = get_directive_values(GraphQLSkipDirective, selection, info.variable_values)
+        include = get_directive_values(GraphQLIncludeDirective, selection, info.variable_values)
+        return not (skip and skip["if"]) and not (include and not include["if"])
+
+    return Selections(info.schema, info.fragments, is_included)
 
 
-def is_included(info: GraphQLResolveInfo[Any], selection: SelectionNode) -> bool:
-    """Follows "@skip" and "@include" of the GraphQL specification."""
-    if not selection.directives:
-        return True
-    skip = get_directive_values(GraphQLSkipDirective, selection, info.variable_values)
-    include = get_directive_values(GraphQLIncludeDirective, selection, info.variable_values)
-    return not (skip and skip["if"]) and not (include and not include["if"])
-
-
-def select_page(info: GraphQLResolveInfo[Any], connection: FieldsByName) -> PageWants:
+def select_page(selections: Selections, connection: Fields) -> PageWants:
     """What is wanted of a connection's page."""
-    edges = select_subfields(info, connection.get("edges", ()))
-    page_info = select_subfields(info, connection.get("pageInfo", ()))
-    records = select_subfields(info, [*edges.get("node", ()), *connection.get("nodes", ())])
+    edges = selections.group_by_name(connection.get("edges", ()))
+    page_info = selections.group_by_name(connection.get("pageInfo", ()))
+    records = selections.group_by_name([*edges.get("node", ()), *connection.get("nodes", ())])
     return PageWants(
         rows=not connection.keys().isdisjoint({"edges", "nodes"})
         or not page_info.keys().isdisjoint({"startCursor", "endCursor"}),
@@ -101,14 +127,14 @@ def select_page(info: GraphQLResolveInfo[Any], connection: FieldsByName) -> Page
     )
 
 
-def select_columns(record: FieldsByName) -> frozenset[Property]:
+def select_columns(record: Fields) -> frozenset[Property]:
     """The properties that the selected fields of a record are made of."""
     return frozenset(COLUMNS_OF_FIELDS[name] for name in record if name in COLUMNS_OF_FIELDS)
 
 
-def select_aggregates(info: GraphQLResolveInfo[Any], connection: FieldsByName) -> frozenset[Aggregate]:
+def select_aggregates(selections: Selections, connection: Fields) -> frozenset[Aggregate]:
     """The figures that `totalCount` and the selected fields of `summary` are made of."""
-    summary = select_subfields(info, connection.get("summary", ()))
+    summary = selections.group_by_name(connection.get("summary", ()))
     aggregates = {Aggregate.TOTAL} if "totalCount" in connection else set()
     for name in summary:
         aggregates |= AGGREGATES_OF_FIELDS.get(name, set())

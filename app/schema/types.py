@@ -1,7 +1,6 @@
 """The types of the query contract: records, the bookings and sessions they belong to, and connections of them."""
 
 from datetime import datetime
-from typing import Any
 
 import strawberry
 
@@ -11,13 +10,12 @@ from app.errors import BadUserInput
 from app.plan.cursor import Position
 from app.plan.filter import Perspective, plan_perspective
 from app.plan.order import Order
-from app.plan.page import PageArguments
 from app.plan.properties import Property
 from app.plan.summary import Aggregate
-from app.schema.connecting import ConnectionRequest, Loaded, read_connection_of_parent
+from app.schema.arguments import collect_arguments, read_connection_arguments
+from app.schema.connecting import Loaded, read_connection_of_parent
 from app.schema.inputs import (
     AfterArgument,
-    AttendanceFilter,
     AttendanceOrder,
     AttendanceStatus,
     BeforeArgument,
@@ -101,7 +99,8 @@ async def resolve_attendances(
     last: LastArgument = strawberry.UNSET,
     before: BeforeArgument = strawberry.UNSET,
 ) -> "AttendanceConnection":
-    request = build_request(filter, order_by, first, after, last, before)
+    given = collect_arguments(filter=filter, orderBy=order_by, first=first, after=after, last=last, before=before)
+    request = read_connection_arguments(given)
     return AttendanceConnection(loaded=await read_connection_of_parent(info, root.perspective(), request))
 
 
@@ -175,8 +174,7 @@ class AttendanceSummary:
 
     @strawberry.field(description="attended / (attended + notAttended), or null where neither was recorded.")
     def attendance_rate(self) -> float | None:
-        recorded = self.figures[Aggregate.ATTENDED] + self.figures[Aggregate.NOT_ATTENDED]
-        return self.figures[Aggregate.ATTENDED] / recorded if recorded else None
+        return compute_rate(self.figures)
 
 
 @strawberry.type(description="A page of attendance records, and what is true of all records that match.")
@@ -217,25 +215,14 @@ class AttendanceConnection:
         return self.loaded.cursors.encode(position_of(self.loaded.plan.order, row))
 
 
-def build_request(
-    condition: AttendanceFilter | None,
-    order_by: list[AttendanceOrder],
-    first: int | None,
-    after: str | None,
-    last: int | None,
-    before: str | None,
-) -> ConnectionRequest:
-    """The arguments of a connection field, in which null and absent are one."""
-    page = PageArguments(or_none(first), or_none(after), or_none(last), or_none(before))
-    return ConnectionRequest(or_none(condition), order_by, page)
-
-
-def or_none(value: Any) -> Any:
-    return None if value is strawberry.UNSET else value
-
-
 def position_of(order: Order, row: Row) -> Position:
     return tuple([row[key.of] for key in order])
+
+
+def compute_rate(figures: Figures) -> float | None:
+    """How many of the records that tell whether anybody came are attended; None where none tells."""
+    recorded = figures[Aggregate.ATTENDED] + figures[Aggregate.NOT_ATTENDED]
+    return figures[Aggregate.ATTENDED] / recorded if recorded else None
 
 
 def fit_integer(figure: int, field: str) -> int:

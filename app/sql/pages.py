@@ -39,7 +39,7 @@ PARENT_POSITION = "parent_position"
 def render_page(site_id: UUID, plan: PagePlan) -> Statement:
     """One page, with what lies beyond its cursors where the plan asks for it.
 
-    A row has the plan's columns; those of an empty page are null where the look beyond the cursors needs a row.
+    A row begins with the plan's columns; those of an empty page are null where the look beyond the cursors needs a row.
     """
     return PAGES.find(shape_page(plan), lambda: build_page(plan)).bind(values_of(site_id, plan))
 
@@ -55,7 +55,7 @@ def build_page(plan: PagePlan) -> Template:
     page = select_page(source, plan, after, before)
     if not neighbours.parts:
         return page.to_template(site)
-    template = "SELECT neighbours.*, page.*\nFROM (SELECT {}) AS neighbours\nLEFT JOIN LATERAL (\n{}\n) AS page ON TRUE"
+    template = "SELECT page.*, neighbours.*\nFROM (SELECT {}) AS neighbours\nLEFT JOIN LATERAL (\n{}\n) AS page ON TRUE"
     return sql(template, neighbours, page).to_template(site)
 
 
@@ -64,8 +64,8 @@ def render_connections(
 ) -> Statement:
     """The same page and figures for each of the parents, which are bookings or sessions as `of` says.
 
-    A row has the parent's position in `parents`, counted from 1, the figures, and the plan's columns, null for an
-    empty page. The plans are of one connection: their filters are one.
+    A row begins with the plan's columns, null for an empty page, and has the parent's position in `parents`, counted
+    from 1, and the figures. The plans are of one connection: their filters are one.
     """
     shape = (of, shape_page(plan), shape_summary(summary))
     template = CONNECTIONS.find(shape, lambda: build_connections(of, plan, summary))
@@ -77,7 +77,8 @@ def build_connections(of: Property, plan: PagePlan, summary: SummaryPlan) -> Tem
     site = SITE_VALUE
     source = find_slice(site, of, WANTED, plan.order, check_filter(plan.condition))
     after, before = bound_page(source, plan)
-    sources, outputs = [unnest_values(of, MANY_VALUES)], [sql(f"wanted.position AS {PARENT_POSITION}")]
+    sources, outputs = [unnest_values(of, MANY_VALUES)], [sql("page.*")] if plan.row_limit > 0 else []
+    outputs.append(sql(f"wanted.position AS {PARENT_POSITION}"))
     if summary.aggregates:
         figures = select_figures(find_slice(site, of, WANTED, plan.order, check_filter(summary.condition)), summary)
         sources.append(sql("CROSS JOIN LATERAL (\n{}\n) AS figures", figures))
@@ -89,7 +90,6 @@ def build_connections(of: Property, plan: PagePlan, summary: SummaryPlan) -> Tem
     if plan.row_limit > 0:
         page = select_page(source, plan, after, before)
         sources.append(sql("LEFT JOIN LATERAL (\n{}\n) AS page ON TRUE", page))
-        outputs.append(sql("page.*"))
     return sql("SELECT {}\nFROM {}", join(", ", outputs), join("\n", sources)).to_template(site)
 
 

@@ -31,7 +31,7 @@ def build_application(settings: Settings, database: Database | None = None) -> S
         most_tokens=settings.max_document_tokens,
         introspection=settings.introspection,
     )
-    service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes))
+    service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes), settings.compiled)
     endpoint = GraphQLEndpoint(service, build_authenticator(settings), explorer, settings.max_body_bytes)
 
     @asynccontextmanager

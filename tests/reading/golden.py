@@ -8,7 +8,7 @@ WHERE "site_id" = $1
 ORDER BY "id"
 LIMIT 3""",
     "a range backward": """\
-SELECT neighbours.*, page.*
+SELECT page.*, neighbours.*
 FROM (SELECT (SELECT TRUE
 FROM "attendance"
 WHERE "site_id" = $1
@@ -40,7 +40,7 @@ WHERE "site_id" = $1
 ORDER BY "id"
 LIMIT 3""",
     "several values": """\
-SELECT neighbours.*, page.*
+SELECT page.*, neighbours.*
 FROM (SELECT (SELECT TRUE
 FROM unnest($2::text[]) WITH ORDINALITY AS wanted (value, position)
 CROSS JOIN LATERAL (
@@ -113,7 +113,7 @@ WHERE ("status" = $3) IS TRUE
 ORDER BY "number_of_attendees_descending", "id"
 LIMIT 3""",
     "connections": """\
-SELECT wanted.position AS parent_position, figures.*, page.*
+SELECT page.*, wanted.position AS parent_position, figures.*
 FROM unnest($2::uuid[]) WITH ORDINALITY AS wanted (value, position)
 CROSS JOIN LATERAL (
 SELECT count(*) AS total

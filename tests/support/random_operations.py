@@ -1,37 +1,97 @@
-"""Random read operations: arguments, aliases, fragments, directives and nesting, drawn from the schema itself."""
+"""Random read operations: arguments, variables, aliases, fragments, directives and nesting, drawn from the schema."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
-from graphql import GraphQLObjectType, get_named_type, is_leaf_type
-from hypothesis import strategies as st
+from graphql import GraphQLObjectType, GraphQLUnionType, get_named_type, is_leaf_type
 
+from app.plan.cursor import plan_cursors
+from app.plan.order import DEFAULT_ORDER
 from app.schema.schema import SCHEMA
+from tests.support.service import Record
 
 DEEPEST = 6
-ORDERS = ["ID_ASC", "BOOKING_ID_ASC", "SESSION_ID_ASC", "STATUS_ASC", "NUMBER_OF_ATTENDEES_ASC"]
-VARIABLES = {"$yes": "Boolean! = true", "$size": "Int", "$number": "Int! = 1", "$filter": "AttendanceFilter"}
-DIRECTIVES = ["", "", "", "", " @include(if: true)", " @skip(if: false)", " @skip(if: $yes)", " @include(if: $yes)"]
+ENTITIES = "_entities"
+ORDERS = [
+    "ID_ASC",
+    "BOOKING_ID_ASC",
+    "SESSION_ID_ASC",
+    "STATUS_ASC",
+    "NUMBER_OF_ATTENDEES_ASC",
+    "NUMBER_OF_ATTENDEES_DESC",
+]
+VARIABLES = {
+    "$yes": "Boolean! = true",
+    "$maybe": "Boolean!",
+    "$size": "Int",
+    "$number": "Int! = 1",
+    "$filter": "AttendanceFilter",
+    "$order": "[AttendanceOrder!]",
+    "$perspective": "AttendancePerspective",
+    "$after": "String",
+    "$id": "ID!",
+    "$ids": "[ID!]!",
+    "$representations": "[_Any!]!",
+}
+DIRECTIVES = [
+    "",
+    "",
+    "",
+    "",
+    " @include(if: true)",
+    " @skip(if: false)",
+    " @skip(if: $yes)",
+    " @include(if: $yes)",
+    " @include(if: $maybe)",
+    " @skip(if: $maybe) @include(if: true)",
+]
+NUMBERS = [0, 1, 1, 2, 1, 2, -(2**31), 2**31 - 1, 2**31, 1.5]
+MISTYPED = [None, 7, 2**31, 1.0, "text", True, [], {}, ["ID_ASC"]]
+MALFORMED = [[None], [{}], ["text"], [{"__typename": "Other", "id": "1"}], [{"__typename": "Booking"}], None, {}]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What operations may ask for, of a site's records and beside them."""
+
+    ids: list[str]
+    bookings: list[str]
+    sessions: list[str]
+    cursors: list[str]
+
+
+def gather_content(records: Sequence[Record]) -> Content:
+    """Ids, sessions and cursors of some records, and some of no record."""
+    codec = plan_cursors(DEFAULT_ORDER, None, None)
+    return Content(
+        ids=[*(str(record.id) for record in records), "01890a5d-ac96-774b-bcce-b302099a8057", "no guid"],
+        bookings=[*(str(record.booking_id) for record in records), str(records[0].booking_id).upper()],
+        sessions=[record.session_id for record in records],
+        cursors=[*(codec.encode((record.id,)) for record in records), "no cursor"],
+    )
 
 
 @dataclass
 class Writer:
     """Draws one operation, and collects its fragments."""
 
-    draw: st.DrawFn
-    ids: list[str]
-    bookings: list[str]
-    sessions: list[str]
+    chance: Random
+    content: Content
     fragments: list[str] = field(default_factory=list)
 
     def pick(self, choices: list[Any]) -> Any:
-        return self.draw(st.sampled_from(choices))
+        return self.chance.choice(choices)
+
+    def pick_some(self, choices: list[Any], most: int, least: int = 0) -> list[Any]:
+        return self.chance.choices(choices, k=self.chance.randint(least, most))
 
     def write_selection(self, type_: GraphQLObjectType, depth: int) -> str:
-        names = [name for name in type_.fields if not name.startswith("_")]
+        names = [name for name in type_.fields if name == ENTITIES or not name.startswith("_")]
         plain = [name for name in names if is_leaf_type(get_named_type(type_.fields[name].type))]
         usable = names if depth < DEEPEST else plain or ["__typename"]
-        chosen = self.draw(st.lists(st.sampled_from([*usable, "__typename"]), min_size=1, max_size=4))
+        chosen = self.pick_some([*usable, "__typename"], 4 if depth < 2 else 3, least=1)
         parts = [self.write_field(type_, name, depth, position) for position, name in enumerate(chosen)]
         return "{ " + " ".join(self.wrap(type_, part) for part in parts) + " }"
 
@@ -51,48 +111,117 @@ class Writer:
     def write_field(self, type_: GraphQLObjectType, name: str, depth: int, position: int) -> str:
         if name == "__typename":
             return f"t{depth}{position}: __typename"
-        alias = f"a{depth}x{position}x{self.draw(st.integers(0, 9999))}: "
         definition = type_.fields[name]
-        arguments = self.write_arguments(name, list(definition.args))
         below = get_named_type(definition.type)
         if is_leaf_type(below):
+            alias = self.pick(["", f"x{position}{name}: "])
             return f"{alias}{name}{self.pick(DIRECTIVES)}"
-        concrete = below if isinstance(below, GraphQLObjectType) else SCHEMA.type_map["Attendance"]
-        assert isinstance(concrete, GraphQLObjectType)
-        inner = self.write_selection(concrete, depth + 1)
-        selection = inner if below is concrete else f"{{ __typename ... on {concrete.name} {inner} }}"
-        return f"{alias}{name}{arguments}{self.pick(DIRECTIVES)} {selection}"
+        alias = f"a{depth}x{position}x{self.chance.randrange(10_000)}: "
+        arguments = self.write_arguments(name, list(definition.args))
+        return f"{alias}{name}{arguments}{self.pick(DIRECTIVES)} {self.write_below(below, depth + 1)}"
+
+    def write_below(self, type_: Any, depth: int) -> str:
+        """The selection of a type, or of those that an abstract one may be."""
+        if isinstance(type_, GraphQLObjectType):
+            first = self.write_selection(type_, depth)
+            # A selection of two parts, of which both say something of one field.
+            return first if self.pick([True, True, True, False]) else f"{{ ... {first} ... {first} }}"
+        types = SCHEMA.get_possible_types(type_)
+        parts = [f"... on {each.name} {self.write_selection(each, depth)}" for each in types]
+        shared = "" if isinstance(type_, GraphQLUnionType) else self.pick(["", "id ", "... on Node { id } "])
+        return f"{{ __typename {shared}{' '.join(parts)} }}"
 
     def write_arguments(self, name: str, arguments: list[str]) -> str:
         if arguments == ["id"]:
-            return f'(id: "{self.pick(self.ids)}")'
+            return self.pick(["(id: $id)", f'(id: "{self.pick(self.content.ids)}")'])
         if arguments == ["ids"]:
-            return "(ids: [" + ", ".join(f'"{each}"' for each in self.draw(st.lists(st.sampled_from(self.ids)))) + "])"
-        if name != "attendances":
-            return ""
-        size = self.pick(["first: 3", "last: 2", "first: 0", "first: 101", "first: $size", "first: null", "last: -1"])
-        order = ", ".join(self.draw(st.lists(st.sampled_from(ORDERS), max_size=2)))
-        given = [size, f"orderBy: [{order}]", self.pick(["", "", *self.list_filters()])]
+            ids = self.pick_some(self.content.ids, 5)
+            return self.pick(["(ids: $ids)", "(ids: [" + ", ".join(f'"{each}"' for each in ids) + "])"])
+        if name == ENTITIES:
+            return "(representations: $representations)"
+        return "" if name != "attendances" else self.write_page_arguments(arguments)
+
+    def write_page_arguments(self, arguments: list[str]) -> str:
+        sizes = ["first: 3", "first: 3", "last: 2", "first: 0", "first: 101", "first: $size", "first: null", "last: -1"]
+        orders = ", ".join(self.pick_some(ORDERS, 2))
+        given = [
+            self.pick(sizes),
+            self.pick(["", "orderBy: $order", f"orderBy: [{orders}]"]),
+            self.pick(["", "", *self.list_filters()]),
+            self.pick(["", "", "", "after: $after", f'after: "{self.pick(self.content.cursors)}"', "before: null"]),
+        ]
         if "perspective" in arguments:
-            given.append(self.pick(["", f'perspective: {{bookingId: "{self.bookings[0]}"}}']))
+            booking = f'perspective: {{bookingId: "{self.pick(self.content.bookings)}"}}'
+            given.append(self.pick(["", "", booking, "perspective: $perspective"]))
         return f"({', '.join(each for each in given if each)})"
 
     def list_filters(self) -> list[str]:
+        one, other = self.content.bookings[0], self.content.bookings[-1]
         return [
             "filter: {status: {ne: ATTENDED}}",
+            "filter: {status: {in: [ATTENDED, NOT_SET]}}",
             "filter: {numberOfAttendees: {ge: $number}}",
-            f'filter: {{bookingId: {{in: ["{self.bookings[0]}", "{self.bookings[-1]}"]}}}}',
+            "filter: {numberOfAttendees: {in: [0, $number]}}",
+            f'filter: {{bookingId: {{in: ["{one}", "{other}"]}}}}',
             'filter: {id: {eq: "no guid"}}',
+            "filter: {id: {eq: $id}}",
+            "filter: {bookingId: {in: []}}",
             "filter: $filter",
         ]
 
 
-@st.composite
-def draw_operation(draw: st.DrawFn, ids: list[str], bookings: list[str], sessions: list[str]) -> str:
-    """The text of a query with the variables yes, size, number and filter."""
-    writer = Writer(draw, ids, bookings, sessions)
+def make_operation(chance: Random, content: Content) -> str:
+    """The text of a query, whose variables are some of `VARIABLES`."""
+    writer = Writer(chance, content)
     assert SCHEMA.query_type
     roots = writer.write_selection(SCHEMA.query_type, 0)
     text = " ".join([roots, *writer.fragments])
-    declared = [f"{name}: {kind}" for name, kind in VARIABLES.items() if name in text]
+    declared = [f"{name}: {kind}" for name, kind in VARIABLES.items() if is_used(name, text)]
     return f"query({', '.join(declared)}) {text}" if declared else f"query {text}"
+
+
+def is_used(variable: str, text: str) -> bool:
+    return any(f"{variable}{end}" in text for end in ") ,}]")
+
+
+def make_variables(chance: Random, content: Content) -> dict[str, Any]:
+    """Values of the variables, now and then absent, null, or of another type."""
+    pick = chance.choice
+    representations = [
+        {"__typename": "Booking", "id": pick(content.bookings)},
+        {"__typename": "Session", "id": pick(content.sessions)},
+        {"__typename": "Attendance", "id": pick(content.ids[:-1])},
+        {"__typename": "Booking", "id": pick(content.bookings)},
+    ]
+    given: dict[str, Any] = {
+        "yes": pick([True, False]),
+        "maybe": pick([True, False]),
+        "size": pick([None, 0, 2, 2, 5, 101]),
+        "number": pick(NUMBERS),
+        "filter": make_filter(chance, content),
+        "order": chance.choices(ORDERS, k=chance.randrange(3)),
+        "perspective": pick([{"bookingId": pick(content.bookings)}, {"sessionId": pick(content.sessions)}]),
+        "after": pick(content.cursors),
+        "id": pick(content.ids),
+        "ids": chance.choices(content.ids, k=chance.randrange(4)),
+        "representations": chance.choices(representations, k=chance.randrange(5)),
+    }
+    odd = pick(list(given))
+    if chance.random() < 0.2:
+        given[odd] = pick(MALFORMED) if odd == "representations" else pick(MISTYPED)
+    elif chance.random() < 0.1:
+        del given[odd]
+    return given
+
+
+def make_filter(chance: Random, content: Content) -> Any:
+    pick = chance.choice
+    return pick(
+        [
+            {"id": {pick(["eq", "ne"]): pick(content.ids)}},
+            {"sessionId": {"in": chance.choices(content.sessions, k=chance.randrange(4))}},
+            {"numberOfAttendees": {pick(["eq", "ne", "lt", "le", "gt", "ge"]): pick(NUMBERS)}},
+            {"status": {"eq": "NOT_SET"}},
+            pick([{"status": {"eq": "CAME"}}, {"status": {}}, {}, {"x": 1}, {"id": None}, {"id": {"eq": 7}}]),
+        ]
+    )

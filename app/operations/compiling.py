@@ -1,0 +1,206 @@
+"""Compiles an operation that only reads: once for it and what its conditions include, from selections to functions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from graphql import (
+    BooleanValueNode,
+    DirectiveNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLField,
+    SelectionNode,
+    VariableNode,
+)
+
+from app.attendance.reading import AttendanceReader
+from app.operations.coercing import Unusual, Variables, build_argument_reader
+from app.operations.documents import Operation
+from app.operations.reads import ConnectionRead, CursorsWanted, PlannedConnection, gather
+from app.operations.record_reads import EntitiesField, EntityType, PlannedRecords, RecordField, RecordsRead
+from app.operations.writers import (
+    ENDS,
+    TYPENAME,
+    RecordSource,
+    load_function,
+    write_connection,
+    write_function,
+)
+from app.plan.page import list_columns
+from app.plan.properties import Property
+from app.schema.connecting import select_connection
+from app.schema.entities import ATTENDANCE, BOOKING, SESSION
+from app.schema.schema import SCHEMA
+from app.schema.selection import Selections, select_columns
+
+Read = ConnectionRead | RecordsRead
+Planned = PlannedConnection | PlannedRecords
+Booleans = Mapping[str, bool]
+
+CONNECTION_FIELD, ENTITIES_FIELD, LIST_FIELD = "attendances", "_entities", "nodes"
+RECORD_FIELDS = frozenset({"attendance", "node", LIST_FIELD, ENTITIES_FIELD})
+STUB_PROPERTIES = {BOOKING: Property.BOOKING_ID, SESSION: Property.SESSION_ID}
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A read whose plan depends on no variable."""
+
+    planned: Planned
+
+    def plan(self, _variables: Variables) -> Planned:
+        return self.planned
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledOperation:
+    """An operation as functions: what it reads, and the source of what writes it.
+
+    `keys` are those of the response in their order, with a text for each that is known beforehand.
+    """
+
+    keys: Mapping[str, str | None]
+    reads: tuple[Read | Constant, ...]
+    source: str
+
+    def plan(self, variables: Variables) -> list[Planned]:
+        """Plan everything that the operation reads. Raises what bad input raises."""
+        return [read.plan(variables) for read in self.reads]
+
+    async def answer(self, plans: Sequence[Planned], reader: AttendanceReader) -> bytes:
+        """The response: what is planned is read at once, and written."""
+        found: dict[str, Any] = {}
+        for written in await gather([planned.answer(reader) for planned in plans]) if plans else ():
+            found.update(written)
+        return orjson.dumps({"data": {key: found.get(key, known) for key, known in self.keys.items()}})
+
+
+def compile_operation(operation: Operation, booleans: Booleans) -> CompiledOperation:
+    """Compile an operation for these values of the variables in its conditions.
+
+    Raises Unusual, saying what about the operation is left to the reference path.
+    """
+    if operation.is_mutation:
+        raise Unusual("mutation")
+    return Compiler(operation, booleans).compile()
+
+
+class Compiler:
+    """Goes through the selections of one operation, and writes the functions for them."""
+
+    def __init__(self, operation: Operation, booleans: Booleans) -> None:
+        nodes = operation.document.definitions
+        fragments = {node.name.value: node for node in nodes if isinstance(node, FragmentDefinitionNode)}
+        self._selections = Selections(SCHEMA, fragments, lambda node: is_included(node, booleans))
+        self._operation = operation
+        self._functions: list[str] = []
+
+    def compile(self) -> CompiledOperation:
+        roots = self._selections.group_by_key([self._operation.definition])
+        names = {key: nodes[0].name.value for key, nodes in roots.items()}
+        if unknown := set(names.values()) - RECORD_FIELDS - {CONNECTION_FIELD, TYPENAME}:
+            raise Unusual("introspection" if all(name.startswith("_") for name in unknown) else "field")
+        reads: list[Read] = [
+            self._compile_connection(key, roots[key]) for key, name in names.items() if name == CONNECTION_FIELD
+        ]
+        records = {key: nodes for key, nodes in roots.items() if names[key] in RECORD_FIELDS}
+        if records:
+            reads.append(self._compile_records(records))
+        keys = {key: "Query" if name == TYPENAME else None for key, name in names.items()}
+        return CompiledOperation(keys, tuple(map(plan_constant, reads)), "\n\n".join(self._functions))
+
+    def _compile_connection(self, key: str, nodes: Sequence[FieldNode], of: Property | None = None) -> ConnectionRead:
+        fields = self._selections.group_by_key(nodes)
+        wants = select_connection(self._selections, nodes)
+        source = RecordSource(self._selections, list_columns(wants.page.columns))
+        name = self._name_function(key)
+        definition = write_connection(name, fields, source)
+        below = self._compile_below(source)
+        return ConnectionRead(
+            key=key,
+            of=of,
+            arguments=build_argument_reader(find_field("Query" if of is None else BOOKING, nodes[0]), nodes[0]),
+            wants=wants,
+            cursors=self._find_cursors(nodes),
+            below=below,
+            write=self._load(name, definition),
+        )
+
+    def _compile_below(self, source: RecordSource) -> tuple[ConnectionRead, ...]:
+        return tuple(self._compile_connection(each.parameter, each.nodes, each.of) for each in source.below)
+
+    def _find_cursors(self, nodes: Sequence[FieldNode]) -> CursorsWanted:
+        connection = self._selections.group_by_name(nodes)
+        if "cursor" in self._selections.group_by_name(connection.get("edges", ())):
+            return CursorsWanted.ALL
+        page_info = self._selections.group_by_name(connection.get("pageInfo", ()))
+        return CursorsWanted.NONE if page_info.keys().isdisjoint(ENDS) else CursorsWanted.ENDS
+
+    def _compile_records(self, records: Mapping[str, Sequence[FieldNode]]) -> RecordsRead:
+        """All fields that read records by their ids; their one statement has the columns of all."""
+        groups = [select_columns(self._selections.group_by_name(nodes, ATTENDANCE)) for nodes in records.values()]
+        columns = frozenset({Property.ID}).union(*groups)
+        fields = tuple(self._compile_record_field(key, nodes, columns) for key, nodes in records.items())
+        return RecordsRead(fields, columns)
+
+    def _compile_record_field(
+        self, key: str, nodes: Sequence[FieldNode], columns: frozenset[Property]
+    ) -> RecordField | EntitiesField:
+        name = nodes[0].name.value
+        arguments = build_argument_reader(find_field("Query", nodes[0]), nodes[0])
+        record = self._compile_record(key, nodes, columns)
+        if name != ENTITIES_FIELD:
+            return RecordField(key, arguments, name == LIST_FIELD, record.below, record.write)
+        stubs = {each: self._compile_stub(key, nodes, each) for each in STUB_PROPERTIES}
+        return EntitiesField(key, arguments, {ATTENDANCE: record, **stubs})
+
+    def _compile_record(self, key: str, nodes: Sequence[FieldNode], columns: frozenset[Property]) -> EntityType:
+        source = RecordSource(self._selections, list_columns(columns))
+        name = self._name_function(key)
+        expression = source.write_record(self._selections.group_by_key(nodes, ATTENDANCE))
+        parameters = ["row", *(below.parameter for below in source.below)]
+        write = self._load(name, write_function(name, parameters, expression, source.columns))
+        return EntityType(self._compile_below(source), write)
+
+    def _compile_stub(self, key: str, nodes: Sequence[FieldNode], type_name: str) -> EntityType:
+        """A booking or a session that a representation stands for: `value` is its key, `text` as it was given."""
+        source = RecordSource(self._selections, ())
+        name = self._name_function(f"{key}_{type_name.lower()}")
+        fields = self._selections.group_by_key(nodes, type_name)
+        expression = source.write_stub(type_name, fields, STUB_PROPERTIES[type_name], "value", "text")
+        parameters = ["value", "text", *(below.parameter for below in source.below)]
+        write = self._load(name, write_function(name, parameters, expression))
+        return EntityType(self._compile_below(source), write)
+
+    def _name_function(self, key: str) -> str:
+        return f"write_{len(self._functions)}_{key.strip('_')}"
+
+    def _load(self, name: str, definition: str) -> Any:
+        self._functions.append(definition)
+        return load_function(name, definition)
+
+
+def find_field(type_name: str, node: FieldNode) -> GraphQLField:
+    type_: Any = SCHEMA.type_map[type_name]
+    field: GraphQLField = type_.fields[node.name.value]
+    return field
+
+
+def plan_constant(read: Read) -> Read | Constant:
+    """A read whose arguments are constant is planned at once. Raises what bad input raises."""
+    return Constant(read.plan({})) if read.is_constant else read
+
+
+def is_included(node: SelectionNode, booleans: Booleans) -> bool:
+    """Follows "@skip" and "@include" of the GraphQL specification."""
+    conditions = {each.name.value: read_condition(each, booleans) for each in node.directives or ()}
+    return conditions.get("skip") is not True and conditions.get("include") is not False
+
+
+def read_condition(directive: DirectiveNode, booleans: Booleans) -> bool:
+    (argument,) = directive.arguments or ()
+    if isinstance(argument.value, VariableNode):
+        return booleans[argument.value.name.value]
+    return isinstance(argument.value, BooleanValueNode) and argument.value.value

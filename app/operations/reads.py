@@ -1,0 +1,167 @@
+"""What compiled operations read: connections, records and entities, each planned, fetched and written.
+
+Plans come before statements, so that bad input is found before anything is sent. What lies below records is read for
+all of them together, level by level.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from app.attendance.reading import AttendanceReader, Figures, Page
+from app.database.pool import Row
+from app.operations.coercing import ArgumentReader, Unusual, Variables
+from app.plan.cursor import CursorCodec, plan_cursors
+from app.plan.filter import Perspective
+from app.plan.page import PagePlan, plan_page
+from app.plan.properties import Property, Value
+from app.plan.summary import SummaryPlan
+from app.schema.arguments import ConnectionRequest, read_connection_arguments, read_perspective
+from app.schema.connecting import Wants
+
+Written = Any
+Write = Callable[..., Written]
+Below = list[dict[Value, Written]]
+
+
+class CursorsWanted(Enum):
+    """Of which records of a page the cursors are written."""
+
+    NONE = "none"
+    ENDS = "ends"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRead:
+    """A connection at the root, or below the records and stubs whose property `of` it belongs to.
+
+    `key` is its name in the response. `write` takes a page, its figures and cursors, and what each of `below` has
+    written for the page's records.
+    """
+
+    key: str
+    of: Property | None
+    arguments: ArgumentReader
+    wants: Wants
+    cursors: CursorsWanted
+    below: "tuple[ConnectionRead, ...]"
+    write: Write
+
+    @property
+    def is_constant(self) -> bool:
+        return self.arguments.is_constant and all(each.is_constant for each in self.below)
+
+    def plan(self, variables: Variables) -> "PlannedConnection":
+        """Plan the connection and all below it. Raises what bad input raises."""
+        given = self.arguments.read(variables)
+        request = read_connection_arguments(given)
+        perspective = read_perspective(given.get("perspective"))
+        below = tuple([each.plan(variables) for each in self.below])
+        has_cursor = request.page.after is not None or request.page.before is not None
+        if self.of is not None and has_cursor:
+            return PlannedConnection(self, request, None, below)
+        return PlannedConnection(self, request, plan_request(perspective, request, self.wants), below)
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """The plans of a connection, and the codec of its cursors."""
+
+    page: PagePlan
+    summary: SummaryPlan
+    cursors: CursorCodec
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedConnection:
+    """A connection with its arguments read. `plans` is None where a cursor waits for the parent that it belongs to."""
+
+    read: ConnectionRead
+    request: ConnectionRequest
+    plans: Plans | None
+    below: "tuple[PlannedConnection, ...]"
+
+    async def answer(self, reader: AttendanceReader) -> dict[str, Written]:
+        """The connection at the root, written, by its key."""
+        plans = self.plans
+        assert plans is not None
+        page, figures = await fetch_connection(reader, plans.page, plans.summary)
+        below = await read_below(self.below, page.rows, reader) if self.below else ()
+        return {self.read.key: self.read.write(page, figures, self.write_cursors(plans.cursors, page), *below)}
+
+    async def answer_parents(self, parents: Sequence[Value], reader: AttendanceReader) -> dict[Value, Written]:
+        """The connection below each of the parents, written, by one statement."""
+        if not parents:
+            return {}
+        of = self.read.of
+        assert of is not None
+        plans = self.plans or self.plan_below(of, parents)
+        pages = await reader.read_connections(of, parents, plans.page, plans.summary)
+        below: Sequence[Any] = ()
+        if self.below:
+            below = await read_below(self.below, [row for page, _ in pages for row in page.rows], reader)
+        return {
+            parent: self.read.write(page, figures, self.write_cursors_below(of, parent, plans, page), *below)
+            for parent, (page, figures) in zip(parents, pages, strict=True)
+        }
+
+    def plan_below(self, of: Property, parents: Sequence[Value]) -> Plans:
+        """The plans of a page that begins at a cursor, which is one parent's own."""
+        if len(parents) > 1:
+            raise Unusual("cursor of several connections")
+        return plan_request(Perspective(of, parents[0]), self.request, self.read.wants)
+
+    def write_cursors_below(self, of: Property, parent: Value, plans: Plans, page: Page) -> Sequence[str]:
+        if self.read.cursors is CursorsWanted.NONE or not page.rows:
+            return ()
+        codec = plan_cursors(plans.page.order, Perspective(of, parent), plans.page.condition)
+        return self.write_cursors(codec, page)
+
+    def write_cursors(self, codec: CursorCodec, page: Page) -> Sequence[str]:
+        """The cursors that are wanted of a page: of all its records, of its ends, or of none."""
+        if self.read.cursors is CursorsWanted.NONE or not page.rows:
+            return ()
+        rows = page.rows if self.read.cursors is CursorsWanted.ALL else (page.rows[0], page.rows[-1])
+        return codec.encode_all([[row[key.of] for row in rows] for key in codec.order])
+
+
+def plan_request(perspective: Perspective | None, request: ConnectionRequest, wants: Wants) -> Plans:
+    page = plan_page(perspective, request.condition, request.order, request.page, wants.page)
+    summary = SummaryPlan(perspective, request.condition, wants.aggregates)
+    return Plans(page, summary, page.cursors)
+
+
+async def fetch_connection(reader: AttendanceReader, plan: PagePlan, summary: SummaryPlan) -> tuple[Page, Figures]:
+    """A page and its figures; where both have a statement, at once."""
+    if summary.needs_statement and plan.needs_statement:
+        page, figures = await gather([reader.read_page(plan), reader.read_summary(summary)])
+        return page, figures
+    return await reader.read_page(plan), await reader.read_summary(summary)
+
+
+async def read_below(
+    below: Sequence[PlannedConnection], rows: Sequence[Row], reader: AttendanceReader
+) -> Sequence[dict[Value, Written]]:
+    """What the connections below records have written, by the bookings or sessions of the records."""
+    return await gather([each.answer_parents(list_parents(each.read, rows), reader) for each in below])
+
+
+def list_parents(read: ConnectionRead, rows: Iterable[Row]) -> list[Value]:
+    """The bookings or sessions of rows, each once, in the order of the rows."""
+    of = read.of
+    assert of is not None
+    return list(dict.fromkeys([row[of] for row in rows]))
+
+
+async def gather(reads: Sequence[Awaitable[Any]]) -> list[Any]:
+    """The results of all reads, which run at once. All have ended when the first failure is raised."""
+    if len(reads) == 1:
+        return [await reads[0]]
+    results = await asyncio.gather(*reads, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results

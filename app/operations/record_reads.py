@@ -1,0 +1,139 @@
+"""What compiled operations read by ids: records and entities, all of an operation's by one statement."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.attendance.reading import AttendanceReader
+from app.database.pool import Row
+from app.operations.coercing import ArgumentReader, Variables
+from app.operations.reads import ConnectionRead, PlannedConnection, Write, Written, gather, read_below
+from app.plan.properties import Property, Value, parse_guid
+from app.schema.arguments import read_ids
+from app.schema.entities import ATTENDANCE, Reference, check_count, read_reference
+
+Records = Mapping[UUID, Row]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordField:
+    """A field that gives one record by its id, or a list of them by their ids."""
+
+    key: str
+    arguments: ArgumentReader
+    is_list: bool
+    below: tuple[ConnectionRead, ...]
+    write: Write
+
+    @property
+    def is_constant(self) -> bool:
+        return self.arguments.is_constant and all(each.is_constant for each in self.below)
+
+    def plan(self, variables: Variables) -> "PlannedRecord":
+        given = self.arguments.read(variables)
+        ids = read_ids(given["ids"]) if self.is_list else [parse_guid(given["id"], "id")]
+        return PlannedRecord(self, ids, plan_all(self.below, variables))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRecord:
+    field: RecordField
+    ids: Sequence[UUID]
+    below: tuple[PlannedConnection, ...]
+
+    async def answer(self, records: Records, reader: AttendanceReader) -> Written:
+        rows = [records.get(each) for each in self.ids]
+        below = await read_below(self.below, [row for row in rows if row is not None], reader) if self.below else ()
+        written = [None if row is None else self.field.write(row, *below) for row in rows]
+        return written if self.field.is_list else written[0]
+
+
+@dataclass(frozen=True, slots=True)
+class EntityType:
+    """How entities of one type are written, and the connections below them."""
+
+    below: tuple[ConnectionRead, ...]
+    write: Write
+
+
+@dataclass(frozen=True, slots=True)
+class EntitiesField:
+    """The `_entities` field: `types` holds each of the union's types by its name."""
+
+    key: str
+    arguments: ArgumentReader
+    types: Mapping[str, EntityType]
+
+    @property
+    def is_constant(self) -> bool:
+        return False
+
+    def plan(self, variables: Variables) -> "PlannedEntities":
+        """Raises BadUserInput when any representation is malformed: the reference path gives each its own error."""
+        representations = self.arguments.read(variables)["representations"]
+        check_count(representations)
+        references = [read_reference(each) for each in representations]
+        ids = [UUID(each.key) for each in references if each.of == ATTENDANCE]
+        below = {name: plan_all(type_.below, variables) for name, type_ in self.types.items()}
+        return PlannedEntities(self, references, ids, below)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEntities:
+    field: EntitiesField
+    references: Sequence[Reference]
+    ids: Sequence[UUID]
+    below: Mapping[str, tuple[PlannedConnection, ...]]
+
+    async def answer(self, records: Records, reader: AttendanceReader) -> Written:
+        found: dict[str, Row | None] = {str(each): records.get(each) for each in self.ids}
+        names = list(dict.fromkeys([each.of for each in self.references]))
+        loaded = await gather([self._load(name, found, reader) for name in names])
+        writes = dict(zip(names, loaded, strict=True))
+        return [writes[each.of](each) for each in self.references]
+
+    async def _load(
+        self, name: str, found: Mapping[str, Row | None], reader: AttendanceReader
+    ) -> Callable[[Reference], Written]:
+        """Read what is below the entities of a type, and give the function that writes one of them."""
+        write = self.field.types[name].write
+        if name == ATTENDANCE:
+            rows = [row for row in found.values() if row is not None]
+            below: Sequence[Any] = await read_below(self.below[name], rows, reader) if rows else self.below[name]
+            return lambda each: None if found[each.key] is None else write(found[each.key], *below)
+        parents: list[Value] = list(dict.fromkeys([each.key for each in self.references if each.of == name]))
+        below = await gather([planned.answer_parents(parents, reader) for planned in self.below[name]])
+        return lambda each: write(each.key, each.text, *below)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsRead:
+    """All fields of an operation that read records by their ids, and the columns that they need together."""
+
+    fields: tuple[RecordField | EntitiesField, ...]
+    columns: frozenset[Property]
+
+    @property
+    def is_constant(self) -> bool:
+        return all(each.is_constant for each in self.fields)
+
+    def plan(self, variables: Variables) -> "PlannedRecords":
+        return PlannedRecords(self, [each.plan(variables) for each in self.fields])
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRecords:
+    read: RecordsRead
+    fields: Sequence[PlannedRecord | PlannedEntities]
+
+    async def answer(self, reader: AttendanceReader) -> dict[str, Written]:
+        """The fields, written, by their keys."""
+        ids = list(dict.fromkeys([each for planned in self.fields for each in planned.ids]))
+        records = await reader.read_records(ids, self.read.columns) if ids else {}
+        written = await gather([planned.answer(records, reader) for planned in self.fields])
+        return {planned.field.key: each for planned, each in zip(self.fields, written, strict=True)}
+
+
+def plan_all(below: Sequence[ConnectionRead], variables: Variables) -> tuple[PlannedConnection, ...]:
+    return tuple([each.plan(variables) for each in below])

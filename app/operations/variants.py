@@ -1,0 +1,122 @@
+"""The compiled forms of an operation: one for each set of values that the variables in its conditions can have."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    SelectionSetNode,
+    VariableNode,
+)
+
+from app.errors import BadUserInput, CursorInvalid, CursorMismatch
+from app.operations.coercing import Unusual, VariableReader, Variables, build_variable_readers, read_variables
+from app.operations.compiling import CompiledOperation, compile_operation
+from app.operations.documents import Operation
+
+MOST_VARIANTS = 16
+PREPARATION = "preparation"
+INPUT_ERRORS = (BadUserInput, CursorInvalid, CursorMismatch)
+INPUT = "input"
+
+
+@dataclass(frozen=True, slots=True)
+class PathCounts:
+    """How many operations took which path: those by reference under the reason why."""
+
+    compiled: Counter[str] = field(default_factory=Counter)
+    reference: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What is the same for all forms of an operation: its variables, and those that its conditions use."""
+
+    variables: tuple[VariableReader, ...]
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Uncompiled:
+    """Why a form of an operation is left to the reference path."""
+
+    reason: str
+
+
+def find_compiled(operation: Operation, given: Variables) -> tuple[CompiledOperation, Variables]:
+    """The compiled form of an operation for these variables, and the variables, coerced.
+
+    Raises Unusual, with the reason, for whatever is left to the reference path.
+    """
+    preparation = operation.compiled.get(PREPARATION)
+    if preparation is None:
+        preparation = operation.compiled[PREPARATION] = prepare(operation)
+    if isinstance(preparation, Uncompiled):
+        raise Unusual(preparation.reason)
+    variables = read_variables(preparation.variables, given)
+    values = tuple([variables.get(name) for name in preparation.conditions])
+    found = operation.compiled.get(values)
+    if found is None:
+        found = keep_variant(operation, preparation, values)
+    if isinstance(found, Uncompiled):
+        raise Unusual(found.reason)
+    return found, variables
+
+
+def prepare(operation: Operation) -> Preparation | Uncompiled:
+    if operation.is_mutation:
+        return Uncompiled("mutation")
+    try:
+        return Preparation(build_variable_readers(operation.definition), tuple(find_conditions(operation)))
+    except Unusual as unusual:
+        return Uncompiled(str(unusual))
+
+
+def keep_variant(
+    operation: Operation, preparation: Preparation, values: tuple[Any, ...]
+) -> CompiledOperation | Uncompiled:
+    """Compile one form; when there are too many, all are forgotten."""
+    if not all(isinstance(value, bool) for value in values):
+        return Uncompiled(INPUT)
+    if len(operation.compiled) > MOST_VARIANTS:
+        operation.compiled.clear()
+        operation.compiled[PREPARATION] = preparation
+    variant = try_to_compile(operation, dict(zip(preparation.conditions, values, strict=True)))
+    operation.compiled[values] = variant
+    return variant
+
+
+def try_to_compile(operation: Operation, booleans: dict[str, bool]) -> CompiledOperation | Uncompiled:
+    try:
+        return compile_operation(operation, booleans)
+    except Unusual as unusual:
+        return Uncompiled(str(unusual))
+    except INPUT_ERRORS:
+        return Uncompiled(INPUT)
+
+
+def find_conditions(operation: Operation) -> list[str]:
+    """The variables that `@skip` and `@include` use in an operation and its fragments."""
+    nodes = operation.document.definitions
+    fragments = {node.name.value: node for node in nodes if isinstance(node, FragmentDefinitionNode)}
+    return sorted(set(walk_conditions(operation.definition.selection_set, fragments, set())))
+
+
+def walk_conditions(
+    selections: SelectionSetNode | None, fragments: dict[str, FragmentDefinitionNode], visited: set[str]
+) -> Iterator[str]:
+    for selection in selections.selections if selections else ():
+        for directive in selection.directives or ():
+            for argument in directive.arguments or ():
+                if isinstance(argument.value, VariableNode):
+                    yield argument.value.name.value
+        if isinstance(selection, FieldNode | InlineFragmentNode):
+            yield from walk_conditions(selection.selection_set, fragments, visited)
+        elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in visited:
+            visited.add(selection.name.value)
+            yield from walk_conditions(fragments[selection.name.value].selection_set, fragments, visited)

@@ -1,0 +1,181 @@
+"""Python source of the functions that write what an operation selects, from rows to what JSON is made of.
+
+A writer is what one would write by hand for the selection: literals of dicts, and one comprehension for the records of
+a page. Names of a document that stand in it are GraphQL names, which are quoted; nothing else of a request does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from textwrap import indent
+from typing import Any
+
+from graphql import FieldNode
+
+from app.operations.coercing import Unusual
+from app.plan.properties import Property
+from app.schema.names import COLUMNS_OF_FIELDS
+from app.schema.scalars import write_time
+from app.schema.selection import Fields, Selections
+from app.schema.types import compute_rate, fit_integer
+
+TYPENAME = "__typename"
+INDENTATION = "    "
+NAMESPACE: dict[str, Any] = {"write_time": write_time, "fit_integer": fit_integer, "compute_rate": compute_rate}
+GUIDS = (Property.ID, Property.BOOKING_ID)
+TIMES = (Property.CREATED_AT, Property.UPDATED_AT)
+FLAGS = {"hasNextPage": "page.has_next", "hasPreviousPage": "page.has_previous"}
+ENDS = {
+    "startCursor": "cursors[0] if cursors else None",
+    "endCursor": "cursors[-1] if cursors else None",
+}
+FIGURES = {
+    "total": "total",
+    "attended": "attended",
+    "notAttended": "not_attended",
+    "notSet": "not_set",
+    "numberOfAttendees": "attendees",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A connection below records: its field, the property of the record that it belongs to, and its parameter."""
+
+    nodes: Sequence[FieldNode]
+    of: Property
+    parameter: str
+
+
+@dataclass
+class RecordSource:
+    """Writes the source for records, and notes the connections below them."""
+
+    selections: Selections
+    columns: Sequence[Property]
+    below: list[Below] = field(default_factory=list)
+
+    def write_record(self, fields: Fields) -> str:
+        """The expression of one record from `row`."""
+        return write_object([(key, self._write_field(nodes)) for key, nodes in fields.items()])
+
+    def _write_field(self, nodes: Sequence[FieldNode]) -> str:
+        name = nodes[0].name.value
+        if name == TYPENAME:
+            return '"Attendance"'
+        of = COLUMNS_OF_FIELDS[name]
+        value = f"row[{self.columns.index(of)}]"
+        if name in ("booking", "session"):
+            text = f"str({value})" if of in GUIDS else value
+            return self.write_stub(name.capitalize(), self.selections.group_by_key(nodes), of, value, text)
+        if of in TIMES:
+            return f"write_time({value})"
+        return f"str({value})" if of in GUIDS else value
+
+    def write_stub(self, type_name: str, fields: Fields, of: Property, value: str, text: str) -> str:
+        """The expression of a booking or a session, of which `value` is the key and `text` how it is written."""
+        pairs = []
+        for key, nodes in fields.items():
+            name = nodes[0].name.value
+            if name == TYPENAME:
+                pairs.append((key, f'"{type_name}"'))
+            elif name == "id":
+                pairs.append((key, text))
+            else:
+                pairs.append((key, f"{self._add_below(nodes, of)}[{value}]"))
+        return write_object(pairs)
+
+    def _add_below(self, nodes: Sequence[FieldNode], of: Property) -> str:
+        """A parameter for what a connection below has written for each booking or session."""
+        noun = "booking" if of is Property.BOOKING_ID else "session"
+        parameter = f"attendances_of_{noun}_{len(self.below) + 1}"
+        self.below.append(Below(nodes, of, parameter))
+        return parameter
+
+
+def write_connection(name: str, fields: Fields, source: RecordSource) -> str:
+    """The function for a connection: takes its page, figures and cursors, and what is below its records."""
+    body = write_object([(key, write_connection_field(nodes, source)) for key, nodes in fields.items()])
+    parameters = ["page", "figures", "cursors", *(below.parameter for below in source.below)]
+    layout = ", ".join(source.columns)
+    return f"def {name}({', '.join(parameters)}):\n    # A row is: {layout}.\n    return {dedent_body(body)}\n"
+
+
+def write_connection_field(nodes: Sequence[FieldNode], source: RecordSource) -> str:
+    name, selections = nodes[0].name.value, source.selections
+    if name == TYPENAME:
+        return '"AttendanceConnection"'
+    if name == "totalCount":
+        return 'fit_integer(figures["total"], "totalCount")'
+    below = selections.group_by_key(nodes)
+    if name == "nodes":
+        return f"[\n{shift(source.write_record(below))}\n    for row in page.rows\n]"
+    if name == "edges":
+        return write_edges(below, source)
+    if name == "pageInfo":
+        return write_object([(key, write_page_info_field(each)) for key, each in below.items()])
+    return write_object([(key, write_summary_field(each)) for key, each in below.items()])
+
+
+def write_edges(fields: Fields, source: RecordSource) -> str:
+    pairs = []
+    for key, nodes in fields.items():
+        name = nodes[0].name.value
+        if name == TYPENAME:
+            pairs.append((key, '"AttendanceEdge"'))
+        elif name == "cursor":
+            pairs.append((key, "cursor"))
+        else:
+            pairs.append((key, source.write_record(source.selections.group_by_key(nodes))))
+    has_cursor = any(expression == "cursor" for _, expression in pairs)
+    loop = "for row, cursor in zip(page.rows, cursors)" if has_cursor else "for row in page.rows"
+    return f"[\n{shift(write_object(pairs))}\n    {loop}\n]"
+
+
+def write_page_info_field(nodes: Sequence[FieldNode]) -> str:
+    name = nodes[0].name.value
+    return '"PageInfo"' if name == TYPENAME else (FLAGS | ENDS)[name]
+
+
+def write_summary_field(nodes: Sequence[FieldNode]) -> str:
+    name = nodes[0].name.value
+    if name == TYPENAME:
+        return '"AttendanceSummary"'
+    if name == "attendanceRate":
+        return "compute_rate(figures)"
+    return f'fit_integer(figures["{FIGURES[name]}"], "summary.{name}")'
+
+
+def write_function(name: str, parameters: Sequence[str], expression: str, layout: Sequence[Property] = ()) -> str:
+    """A function of one expression; `layout` are the columns of its row."""
+    comment = f"    # A row is: {', '.join(layout)}.\n" if layout else ""
+    return f"def {name}({', '.join(parameters)}):\n{comment}    return {dedent_body(expression)}\n"
+
+
+def write_object(pairs: Sequence[tuple[str, str]]) -> str:
+    if not pairs:
+        return "{}"
+    lines = "".join(f"{shift(f'{quote(key)}: {expression}')},\n" for key, expression in pairs)
+    return f"{{\n{lines}}}"
+
+
+def quote(name: str) -> str:
+    """A GraphQL name as a text; the grammar of names leaves nothing to escape, and this holds it to that."""
+    if not (name.isascii() and name.isidentifier()):
+        raise Unusual("name")
+    return f'"{name}"'
+
+
+def shift(text: str) -> str:
+    return indent(text, INDENTATION)
+
+
+def dedent_body(expression: str) -> str:
+    """An expression of several lines as it stands behind a `return`."""
+    return shift(expression).removeprefix(INDENTATION)
+
+
+def load_function(name: str, source: str) -> Any:
+    """The function of a source that this module has written."""
+    namespace = dict(NAMESPACE)
+    exec(compile(source, f"<{name}>", "exec"), namespace)  # noqa: S102 (made of literals and our own names)
+    return namespace[name]

@@ -1,0 +1,105 @@
+"""The arguments of fields as plain values by their GraphQL names, and how they become parts of a plan.
+
+Resolvers and compiled operations read their arguments here, whatever they were coerced by: null and absent are one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import strawberry
+from strawberry.utils.str_converters import to_camel_case
+
+from app.errors import BadUserInput
+from app.plan.filter import Filter, Operator, Perspective, plan_filter, plan_perspective
+from app.plan.order import DEFAULT_ORDER, Order, plan_order
+from app.plan.page import PageArguments
+from app.plan.properties import parse_guid
+from app.schema.names import ORDER_KEYS, PROPERTIES_OF_FIELDS
+
+MOST_IDS = 100
+
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRequest:
+    """What the arguments ask for that all connection fields share."""
+
+    condition: Filter | None
+    order: Order
+    page: PageArguments
+
+
+def read_connection_arguments(given: Arguments) -> ConnectionRequest:
+    """What a connection is asked for. Raises BadUserInput naming the argument."""
+    page = PageArguments(given.get("first"), given.get("after"), given.get("last"), given.get("before"))
+    return ConnectionRequest(read_filter(given.get("filter")), read_order(given.get("orderBy")), page)
+
+
+def read_perspective(given: Arguments | None) -> Perspective | None:
+    """The perspective that an argument asks for. Raises BadUserInput naming the argument."""
+    if given is None:
+        return None
+    name, value = find_one(given, "perspective")
+    return plan_perspective(PROPERTIES_OF_FIELDS[name], value, f"perspective.{name}")
+
+
+def read_filter(given: Arguments | None) -> Filter | None:
+    """The filter that an argument asks for, in its simplest form. Raises BadUserInput naming the argument."""
+    if given is None:
+        return None
+    name, comparison = find_one(given, "filter")
+    operator, value = find_one(comparison, f"filter.{name}")
+    return plan_filter(PROPERTIES_OF_FIELDS[name], Operator(operator), value, f"filter.{name}.{operator}")
+
+
+def read_order(given: Sequence[str] | None) -> Order:
+    """The order that an argument asks for. Raises BadUserInput when a property occurs twice."""
+    return plan_order([ORDER_KEYS[name] for name in given]) if given else DEFAULT_ORDER
+
+
+def read_ids(given: Sequence[str]) -> list[UUID]:
+    """The ids of the `nodes` field. Raises BadUserInput for more than 100, or when one is no GUID."""
+    if len(given) > MOST_IDS:
+        raise BadUserInput(f"`ids` takes at most {MOST_IDS} ids; {len(given)} were given.", argument="ids")
+    return [
+        parse_guid(text, "ids", place=f"; id {position} of the list is not one")
+        for position, text in enumerate(given, start=1)
+    ]
+
+
+def find_one(given: Arguments, argument: str) -> tuple[str, Any]:
+    """The one field that is given of an input with `@oneOf`.
+
+    The type system sees to it before; this holds where a gateway has dropped the directive from its schema.
+    """
+    if len(given) == 1:
+        ((name, value),) = given.items()
+        if value is not None:
+            return name, value
+    raise BadUserInput(f"`{argument}` takes exactly one field, and not null.", argument=argument)
+
+
+def to_plain(value: Any) -> Any:
+    """An argument as Strawberry gives it, as a plain value: an enum's name, an input's fields by their names."""
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, list):
+        return [to_plain(item) for item in value]
+    if is_dataclass(value):
+        given = ((field.name, getattr(value, field.name)) for field in fields(value))
+        return {name_field(name): to_plain(each) for name, each in given if each is not strawberry.UNSET}
+    return value
+
+
+def name_field(python_name: str) -> str:
+    """The GraphQL name of an input's field: `in` is no name in Python."""
+    return to_camel_case(python_name.rstrip("_"))
+
+
+def collect_arguments(**given: Any) -> dict[str, Any]:
+    """The arguments of a resolver, as plain values by their GraphQL names; those that are absent are left out."""
+    return {name: to_plain(value) for name, value in given.items() if value is not strawberry.UNSET}
