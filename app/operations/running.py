@@ -139,7 +139,7 @@ async def run_operation(
     Both see the database of the caller's site alone.
     """
     reader = None if caller is None else AttendanceReader(service.database, caller.site_id)
-    reason = "off"
+    reason = "off" if caller is not None else "public"
     if service.compiles and reader is not None:
         try:
             compiled, values = find_compiled(operation, variables)

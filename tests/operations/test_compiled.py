@@ -19,7 +19,15 @@ from tests.support.random_operations import gather_content, make_operation, make
 from tests.support.service import Record, RecordingDatabase, store
 from tests.writing.test_odd_sessions import ODD_SESSIONS
 
-REASONS = {"input", "field", "cursor of several connections", "BAD_USER_INPUT", "CURSOR_INVALID", "CURSOR_MISMATCH"}
+REASONS = {
+    "public",
+    "input",
+    "field",
+    "cursor of several connections",
+    "BAD_USER_INPUT",
+    "CURSOR_INVALID",
+    "CURSOR_MISMATCH",
+}
 
 
 @pytest.fixture(scope="module")
