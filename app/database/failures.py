@@ -1,5 +1,7 @@
 """What the driver raises, translated once into the service's errors, by SQLSTATE."""
 
+from typing import NoReturn
+
 import asyncpg
 
 from app.errors import Conflict, OperationTimeout, ServiceError, ServiceUnavailable
@@ -16,6 +18,11 @@ STALE_CONNECTION_STATES = frozenset({READ_ONLY_TRANSACTION, ADMIN_SHUTDOWN})
 UNAVAILABLE_STATES = frozenset({READ_ONLY_TRANSACTION, UNDEFINED_TABLE})
 UNAVAILABLE_CLASSES = (CONNECTION_EXCEPTION_CLASS, INSUFFICIENT_RESOURCES_CLASS, OPERATOR_INTERVENTION_CLASS)
 
+
+class NoFreeConnectionError(Exception):
+    """All connections stayed lent for as long as somebody was ready to wait."""
+
+
 # The driver calls it its own fault when a connection ends at a moment that it does not expect.
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
@@ -24,7 +31,7 @@ DRIVER_ERRORS = (
     ConnectionError,
     TimeoutError,
 )
-CONNECT_ERRORS = (*DRIVER_ERRORS, OSError, ValueError, OverflowError)
+CONNECT_ERRORS = (*DRIVER_ERRORS, NoFreeConnectionError, OSError, ValueError, OverflowError)
 
 
 def translate_failure(failure: BaseException) -> ServiceError | None:
@@ -39,6 +46,14 @@ def translate_failure(failure: BaseException) -> ServiceError | None:
         return unavailable() if is_unavailable else None
     is_no_fault_of_the_database = isinstance(failure, ValueError | BrokenPipeError)
     return None if is_no_fault_of_the_database or not isinstance(failure, DRIVER_ERRORS) else unavailable()
+
+
+def raise_translated(failure: BaseException) -> NoReturn:
+    """Raise the error that callers see for a driver's error, or the failure itself where it is a fault."""
+    translated = translate_failure(failure)
+    if translated is None:
+        raise failure
+    raise translated from failure
 
 
 def describe_failure(failure: BaseException) -> str:

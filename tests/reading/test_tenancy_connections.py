@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.database.pool import ENTER_SITE, SiteConnection
+from app.database.connecting import ENTER_SITE, SiteConnection
 from tests.support.service import Record, RecordingDatabase, store
 
 EVERYTHING = "SELECT site_id FROM attendance"
