@@ -3,9 +3,11 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
@@ -18,8 +20,24 @@ from app.web.endpoint import GraphQLEndpoint
 from app.web.explorer.page import Explorer
 from app.web.health import report_alive, report_ready
 
+GRAPHQL_PATH = "/graphql"
 
-def build_application(settings: Settings, database: Database | None = None) -> Starlette:
+
+class Application(Starlette):
+    """Starlette, but for GraphQL itself, whose requests reach their endpoint with nothing in between."""
+
+    def __init__(self, endpoint: ASGIApp, **options: Any) -> None:
+        super().__init__(**options)
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH:
+            await self._endpoint(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def build_application(settings: Settings, database: Database | None = None) -> Application:
     """The service for these settings; `database` takes the place of a pool on their URL.
 
     Raises ConfigurationError when a database or a key is missing.
@@ -43,12 +61,12 @@ def build_application(settings: Settings, database: Database | None = None) -> S
             await database.close()
 
     routes = [
-        Route("/graphql", endpoint),
+        Route(GRAPHQL_PATH, endpoint),
         Route("/healthz", report_alive, methods=["GET"]),
         Route("/readyz", report_ready, methods=["GET"]),
         *(explorer.routes if explorer else []),
     ]
-    application = Starlette(routes=routes, lifespan=hold_database)
+    application = Application(endpoint, routes=routes, lifespan=hold_database)
     application.state.database = database
     return application
 
@@ -59,6 +77,6 @@ def build_database(settings: Settings) -> Database:
     return Database(settings.database_url, pool_size=settings.pool_size, row_security=settings.row_security)
 
 
-def create_application() -> Starlette:
+def create_application() -> Application:
     """The application of a server process, whose settings are in its environment."""
     return build_application(load_settings(os.environ))
