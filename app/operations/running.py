@@ -32,6 +32,7 @@ from app.operations.failures import (
     refuse,
 )
 from app.operations.permissions import Caller, require_permissions
+from app.operations.writes import Writes
 from app.schema.context import Context
 from app.schema.schema import SCHEMA
 
@@ -80,17 +81,18 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class GraphQLService:
-    """What all requests share: documents, the database, and the schema's text that gateways ask for."""
+    """What all requests share: documents, the database, the schema's text that gateways ask for, and running writes."""
 
     documents: Documents
     database: Database
     sdl: str
+    writes: Writes = field(default_factory=Writes)
 
 
 async def run_request(
     request: GraphQLRequest, authenticate: Callable[[], Awaitable[Caller]], service: GraphQLService
 ) -> Response:
-    """Answer a request; never raises.
+    """Answer a request; never raises. When it is cancelled, a read is stopped and a write goes on to its end.
 
     `authenticate` gives the caller, or raises Unauthenticated; it is asked only where the operation needs a caller.
     """
@@ -101,7 +103,8 @@ async def run_request(
                 [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED
             )
         context = await admit(operation, authenticate, service.database)
-        result = await execute_operation(operation, request.variables, context, service)
+        execution = execute_operation(operation, request.variables, context, service)
+        result = await (service.writes.run(execution) if operation.is_mutation else execution)
         return write_response(operation, result)
     except RequestRefused as refusal:
         return write_refusal(refusal.errors, find_verdict(refusal.errors, Verdict.REFUSED))

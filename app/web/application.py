@@ -15,9 +15,11 @@ from app.operations.documents import Documents
 from app.operations.running import GraphQLService
 from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
+from app.web.admission import Admission
 from app.web.authentication import build_authenticator
 from app.web.endpoint import GraphQLEndpoint
 from app.web.explorer.page import Explorer
+from app.web.flights import Flights
 from app.web.health import report_alive, report_ready
 
 GRAPHQL_PATH = "/graphql"
@@ -50,7 +52,14 @@ def build_application(settings: Settings, database: Database | None = None) -> A
         introspection=settings.introspection,
     )
     service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes))
-    endpoint = GraphQLEndpoint(service, build_authenticator(settings), explorer, settings.max_body_bytes)
+    endpoint = GraphQLEndpoint(
+        service,
+        build_authenticator(settings),
+        Admission(settings.max_running, settings.max_queued, settings.site_share),
+        Flights(),
+        explorer,
+        settings.max_body_bytes,
+    )
 
     @asynccontextmanager
     async def hold_database(_application: Starlette) -> AsyncIterator[None]:
@@ -58,6 +67,7 @@ def build_application(settings: Settings, database: Database | None = None) -> A
         try:
             yield
         finally:
+            await service.writes.finish()
             await database.close()
 
     routes = [

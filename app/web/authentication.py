@@ -19,18 +19,23 @@ LEEWAY_SECONDS = 30
 CALLERS_REMEMBERED = 2_000
 REFUSALS_REMEMBERED = 500
 REFUSAL_SECONDS = 10
+UNVERIFIED = ""
 BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/=-]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a token was found to be: a caller, or why it is refused. It holds until a time, as long as its key does."""
+    """What a token was found to be: a caller, or why it is refused. It holds until a time, as long as its key does.
+
+    `site` is the caller's, as admission control tells sites apart.
+    """
 
     caller: Caller | None
     refusal: str
     until: float
     key_id: str | None
     key: VerificationKey
+    site: str
 
     async def authenticate(self) -> Caller:
         """The caller. Raises Unauthenticated."""
@@ -86,10 +91,12 @@ class Authenticator:
             raise Unauthenticated("The token is not valid.") from failure
         except (jwt.PyJWTError, Unauthenticated) as failure:
             refusal = describe_refusal(failure)
-            finding = Finding(None, refusal, time.time() + REFUSAL_SECONDS, key_id, key)
+            finding = Finding(None, refusal, time.time() + REFUSAL_SECONDS, key_id, key, UNVERIFIED)
+            self._callers.pop(authorization, None)
             self._refusals.keep(authorization, finding)
             raise Unauthenticated(refusal) from failure
-        self._callers.keep(authorization, Finding(caller, "", int(claims["exp"]) + LEEWAY_SECONDS, key_id, key))
+        until = int(claims["exp"]) + LEEWAY_SECONDS
+        self._callers.keep(authorization, Finding(caller, "", until, key_id, key, str(caller.site_id)))
         return caller
 
     def _verify(self, token: str, key: VerificationKey) -> dict[str, Any]:

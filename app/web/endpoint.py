@@ -1,18 +1,23 @@
 """The GraphQL endpoint: HTTP in, the run of the request, HTTP out."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
+from app.errors import OperationTimeout
 from app.operations.running import GraphQLRequest, GraphQLService, Response, run_request
-from app.web.authentication import Authenticator
+from app.web.admission import Admission
+from app.web.authentication import UNVERIFIED, Authenticator, Finding
 from app.web.explorer.page import Explorer, accepts_page
+from app.web.flights import End, Flight, Flights
 from app.web.headers import ACCEPT, AUTHORIZATION, read_headers
 from app.web.media_types import GRAPHQL_RESPONSE, JSON, choose_media_type
+from app.web.queueing import Overloaded, wait_for_slot
 from app.web.requests import ClientGone, HTTPRefusal, check_body_type, parse_body, parse_query_string, read_body
-from app.web.responses import send_refusal, send_response
+from app.web.responses import OVERLOADED, SHUTTING_DOWN, TIMED_OUT, send_refusal, send_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,8 @@ class GraphQLEndpoint:
 
     service: GraphQLService
     authenticator: Authenticator
+    admission: Admission
+    flights: Flights
     explorer: Explorer | None
     most_bytes: int
 
@@ -35,8 +42,7 @@ class GraphQLEndpoint:
             return
         media_type = choose_media_type(accept)
         try:
-            request = await self._read_request(scope, headers, receive, media_type)
-            response = await self._run(request, headers.get(AUTHORIZATION))
+            response = await self._answer(scope, headers, receive, media_type)
         except ClientGone:
             return
         except HTTPRefusal as refusal:
@@ -44,21 +50,62 @@ class GraphQLEndpoint:
         else:
             await send_response(send, response, media_type or JSON, has_token=AUTHORIZATION in headers)
 
-    async def _read_request(
+    async def _answer(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, media_type: str | None
-    ) -> GraphQLRequest:
-        """The GraphQL request that an HTTP request holds. Raises HTTPRefusal or ClientGone."""
-        method = scope["method"]
-        if method not in ("POST", "GET"):
-            raise HTTPRefusal(405, "GraphQL is asked by GET or POST.", allow="GET, POST")
-        if media_type is None:
-            raise HTTPRefusal(406, f"The answer is {GRAPHQL_RESPONSE} or {JSON}; `Accept` allows neither.")
-        if method == "GET":
-            return parse_query_string(scope["query_string"])
-        check_body_type(headers)
-        return parse_body(await read_body(receive, self.most_bytes))
+    ) -> Response:
+        """The response to a request, whose deadlines are kept meanwhile. Raises HTTPRefusal or ClientGone."""
+        check_head(scope["method"], headers, media_type)
+        flight = self.flights.start()
+        try:
+            return await self._take(scope, headers, receive, flight)
+        except Overloaded:
+            return OVERLOADED
+        except asyncio.CancelledError as cancelled:
+            return answer_stopped(self.flights.explain(flight, cancelled))
+        finally:
+            self.flights.finish(flight)
 
-    async def _run(self, request: GraphQLRequest, authorization: bytes | None) -> Response:
+    async def _take(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, flight: Flight) -> Response:
+        """Run a request when it is received and its site's turn has come.
+
+        The site is known where the token was verified before; all others share one place. Where there is no room,
+        nothing is read at all. Raises Overloaded, HTTPRefusal or ClientGone.
+        """
+        authorization = headers.get(AUTHORIZATION)
         known = self.authenticator.recall(authorization)
+        site = UNVERIFIED if known is None else known.site
+        admission = self.admission
+        if admission.turn_away(site):
+            raise Overloaded
+        body = await read_body(receive, self.most_bytes) if scope["method"] == "POST" else None
+        self.flights.mark_received(flight, receive)
+        if not admission.enter(site):
+            await wait_for_slot(admission, site)
+        try:
+            request = parse_query_string(scope["query_string"]) if body is None else parse_body(body)
+            return await self._run(request, authorization, known)
+        finally:
+            admission.leave(site)
+
+    async def _run(self, request: GraphQLRequest, authorization: bytes | None, known: Finding | None) -> Response:
         authenticate = known.authenticate if known else partial(self.authenticator.authenticate, authorization)
         return await run_request(request, authenticate, self.service)
+
+
+def check_head(method: str, headers: Mapping[bytes, bytes], media_type: str | None) -> None:
+    """Raise HTTPRefusal for what can be told from a request's head: method, `Accept`, and the type of the body."""
+    if method not in ("POST", "GET"):
+        raise HTTPRefusal(405, "GraphQL is asked by GET or POST.", allow="GET, POST")
+    if media_type is None:
+        raise HTTPRefusal(406, f"The answer is {GRAPHQL_RESPONSE} or {JSON}; `Accept` allows neither.")
+    if method == "POST":
+        check_body_type(headers)
+
+
+def answer_stopped(end: End) -> Response:
+    """What a request is answered that was stopped. Raises HTTPRefusal, or ClientGone where nobody waits any more."""
+    if end is End.CLIENT_GONE:
+        raise ClientGone
+    if end is End.NOT_RECEIVED:
+        raise HTTPRefusal(408, "The request took too long to arrive.", kind=OperationTimeout, connection="close")
+    return TIMED_OUT if end is End.TIMED_OUT else SHUTTING_DOWN

@@ -7,7 +7,7 @@ import orjson
 from starlette.datastructures import QueryParams
 from starlette.types import Message, Receive
 
-from app.errors import BadUserInput
+from app.errors import BadUserInput, ServiceError
 from app.operations.running import GraphQLRequest
 from app.web.headers import CONTENT_ENCODING, CONTENT_TYPE
 from app.web.media_types import holds_json
@@ -16,10 +16,18 @@ from app.web.media_types import holds_json
 class HTTPRefusal(Exception):
     """A request that is refused before GraphQL has anything to say: a status, and an error for its body."""
 
-    def __init__(self, status: int, message: str, *, argument: str | None = None, **headers: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: type[ServiceError] = BadUserInput,
+        argument: str | None = None,
+        **headers: str,
+    ) -> None:
         super().__init__(message)
         self.status = status
-        self.error = BadUserInput(message, argument=argument)
+        self.error = kind(message, argument=argument)
         self.headers = headers
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import orjson
 from starlette.types import Send
 
+from app.errors import OperationTimeout, ServiceError, ServiceUnavailable
 from app.operations.failures import format_service_error
 from app.operations.running import Response, Verdict
 from app.web.headers import Header
@@ -31,6 +32,23 @@ FIXED_HEADERS: dict[str, list[Header]] = {
 }
 
 
+def write_error(error: ServiceError) -> bytes:
+    return orjson.dumps({"errors": [format_service_error(error)]})
+
+
+OVERLOADED = Response(
+    write_error(ServiceUnavailable("The service has too much to do at the moment; try again shortly.")),
+    Verdict.UNAVAILABLE,
+)
+SHUTTING_DOWN = Response(
+    write_error(ServiceUnavailable("The service is being stopped; try again shortly.")), Verdict.UNAVAILABLE
+)
+TIMED_OUT = Response(
+    write_error(OperationTimeout("The operation took too long and was stopped; ask for less, or try again.")),
+    Verdict.TIMED_OUT,
+)
+
+
 async def send_response(send: Send, response: Response, media_type: str, *, has_token: bool) -> None:
     """Send a response; plain JSON gets 200 for errors that GraphQL itself tells of."""
     verdict = response.verdict
@@ -55,7 +73,7 @@ def headers_of(verdict: Verdict, *, has_token: bool) -> Iterable[Header]:
 
 
 async def send_refusal(send: Send, refusal: HTTPRefusal, media_type: str) -> None:
-    body = orjson.dumps({"errors": [format_service_error(refusal.error)]})
+    body = write_error(refusal.error)
     more = [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
     await send_answer(send, refusal.status, [*FIXED_HEADERS[media_type], *more], body)
 
