@@ -37,6 +37,9 @@ class Settings:
     max_body_bytes: int = 262_144
     max_document_tokens: int = 1000
     compiled: bool = True
+    max_running: int = 20
+    max_queued: int = 80
+    site_share: int = 50
 
     @property
     def has_key(self) -> bool:
@@ -60,6 +63,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if len(keys) > 1:
         raise ConfigurationError(f"set one of {' and '.join(keys)}, not several: tokens are verified by one key")
     is_development = "DATABASE_URL" not in given
+    pool_size = read_number(given, "POOL_SIZE", 10, at_most=1000)
+    max_running = read_number(given, "MAX_RUNNING", 2 * pool_size, at_most=10_000)
     return Settings(
         database_url=read_database_url(given),
         data_dir=Path(given.get("DATA_DIR") or default_data_dir(environ)).absolute(),
@@ -68,7 +73,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         jwks_url=given.get("JWKS_URL"),
         jwt_issuer=given.get("JWT_ISSUER"),
         jwt_audience=given.get("JWT_AUDIENCE"),
-        pool_size=read_number(given, "POOL_SIZE", 10, at_most=1000),
+        pool_size=pool_size,
         row_security=read_switch(given, "ROW_SECURITY", default=True),
         introspection=read_switch(given, "INTROSPECTION", default=is_development),
         explorer=read_switch(given, "EXPLORER", default=is_development),
@@ -78,6 +83,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         max_body_bytes=read_number(given, "MAX_BODY_BYTES", 262_144, at_most=16 * 1024 * 1024),
         max_document_tokens=read_number(given, "MAX_DOCUMENT_TOKENS", 1000, at_most=100_000),
         compiled=read_switch(given, "COMPILED", default=True),
+        max_running=max_running,
+        max_queued=read_number(given, "MAX_QUEUED", 4 * max_running, at_most=100_000),
+        site_share=read_number(given, "SITE_SHARE", 50, at_most=100),
     )
 
 

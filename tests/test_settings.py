@@ -34,6 +34,7 @@ def test_with_a_database_everything_is_closed_unless_opened() -> None:
         ("ROW_SECURITY", "perhaps"),
         ("INTROSPECTION", "2"),
         ("MAX_BODY_BYTES", "-1"),
+        ("SITE_SHARE", "101"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
@@ -48,6 +49,13 @@ def test_only_one_kind_of_key_may_be_given() -> None:
 
 def test_an_empty_value_counts_as_unset() -> None:
     assert load_settings({"ATTENDANCE_JWT_ISSUER": "", "ATTENDANCE_POOL_SIZE": ""}).pool_size == 10
+
+
+def test_what_may_run_and_wait_follows_the_size_of_the_pool() -> None:
+    settings = load_settings({"ATTENDANCE_POOL_SIZE": "3"})
+    assert (settings.max_running, settings.max_queued) == (6, 24)
+    settings = load_settings({"ATTENDANCE_POOL_SIZE": "3", "ATTENDANCE_MAX_RUNNING": "4"})
+    assert (settings.max_running, settings.max_queued) == (4, 16)
 
 
 def test_settings_survive_the_way_to_another_process() -> None:

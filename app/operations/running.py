@@ -34,6 +34,7 @@ from app.operations.failures import (
 )
 from app.operations.permissions import Caller, require_permissions
 from app.operations.variants import PathCounts, find_compiled
+from app.operations.writes import Writes
 from app.schema.context import Context
 from app.schema.schema import SCHEMA
 
@@ -85,7 +86,7 @@ class GraphQLService:
     """What all requests share.
 
     These are the documents, the database, the schema's text that gateways ask for, whether operations are compiled,
-    and how many were.
+    how many were, and the writes that run.
     """
 
     documents: Documents
@@ -93,12 +94,13 @@ class GraphQLService:
     sdl: str
     compiles: bool = True
     paths: PathCounts = field(default_factory=PathCounts)
+    writes: Writes = field(default_factory=Writes)
 
 
 async def run_request(
     request: GraphQLRequest, authenticate: Callable[[], Awaitable[Caller]], service: GraphQLService
 ) -> Response:
-    """Answer a request; never raises.
+    """Answer a request; never raises. When it is cancelled, a read is stopped and a write goes on to its end.
 
     `authenticate` gives the caller, or raises Unauthenticated; it is asked only where the operation needs a caller.
     """
@@ -154,7 +156,8 @@ async def run_operation(
     service.paths.reference[reason] += 1
     writer = None if caller is None else AttendanceWriter(service.database, caller.site_id)
     context = None if reader is None or writer is None else Context(reader, writer)
-    return write_response(operation, await execute_operation(operation, variables, context, service))
+    execution = execute_operation(operation, variables, context, service)
+    return write_response(operation, await (service.writes.run(execution) if operation.is_mutation else execution))
 
 
 async def execute_operation(

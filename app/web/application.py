@@ -3,9 +3,11 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
@@ -13,13 +15,31 @@ from app.operations.documents import Documents
 from app.operations.running import GraphQLService
 from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
+from app.web.admission import Admission
 from app.web.authentication import build_authenticator
 from app.web.endpoint import GraphQLEndpoint
 from app.web.explorer.page import Explorer
+from app.web.flights import Flights
 from app.web.health import report_alive, report_ready
 
+GRAPHQL_PATH = "/graphql"
 
-def build_application(settings: Settings, database: Database | None = None) -> Starlette:
+
+class Application(Starlette):
+    """Starlette, but for GraphQL itself, whose requests reach their endpoint with nothing in between."""
+
+    def __init__(self, endpoint: ASGIApp, **options: Any) -> None:
+        super().__init__(**options)
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH:
+            await self._endpoint(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def build_application(settings: Settings, database: Database | None = None) -> Application:
     """The service for these settings; `database` takes the place of a pool on their URL.
 
     Raises ConfigurationError when a database or a key is missing.
@@ -32,7 +52,14 @@ def build_application(settings: Settings, database: Database | None = None) -> S
         introspection=settings.introspection,
     )
     service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes), settings.compiled)
-    endpoint = GraphQLEndpoint(service, build_authenticator(settings), explorer, settings.max_body_bytes)
+    endpoint = GraphQLEndpoint(
+        service,
+        build_authenticator(settings),
+        Admission(settings.max_running, settings.max_queued, settings.site_share),
+        Flights(),
+        explorer,
+        settings.max_body_bytes,
+    )
 
     @asynccontextmanager
     async def hold_database(_application: Starlette) -> AsyncIterator[None]:
@@ -40,15 +67,16 @@ def build_application(settings: Settings, database: Database | None = None) -> S
         try:
             yield
         finally:
+            await service.writes.finish()
             await database.close()
 
     routes = [
-        Route("/graphql", endpoint),
+        Route(GRAPHQL_PATH, endpoint),
         Route("/healthz", report_alive, methods=["GET"]),
         Route("/readyz", report_ready, methods=["GET"]),
         *(explorer.routes if explorer else []),
     ]
-    application = Starlette(routes=routes, lifespan=hold_database)
+    application = Application(endpoint, routes=routes, lifespan=hold_database)
     application.state.database = database
     return application
 
@@ -59,6 +87,6 @@ def build_database(settings: Settings) -> Database:
     return Database(settings.database_url, pool_size=settings.pool_size, row_security=settings.row_security)
 
 
-def create_application() -> Starlette:
+def create_application() -> Application:
     """The application of a server process, whose settings are in its environment."""
     return build_application(load_settings(os.environ))

@@ -1,35 +1,23 @@
 """The GraphQL endpoint: HTTP in, the run of the request, HTTP out."""
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
-import orjson
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response as HTTPResponse
 from starlette.types import Receive, Scope, Send
 
-from app.operations.failures import format_service_error
-from app.operations.permissions import Caller
-from app.operations.running import GraphQLService, Response, Verdict, run_request
-from app.web.authentication import Authenticator
+from app.errors import OperationTimeout
+from app.operations.running import GraphQLRequest, GraphQLService, Response, run_request
+from app.web.admission import Admission
+from app.web.authentication import UNVERIFIED, Authenticator, Finding
 from app.web.explorer.page import Explorer, accepts_page
+from app.web.flights import End, Flight, Flights
+from app.web.headers import ACCEPT, AUTHORIZATION, read_headers
 from app.web.media_types import GRAPHQL_RESPONSE, JSON, choose_media_type
-from app.web.requests import HTTPRefusal, read_request
-
-AUTHORIZATION = b"authorization"
-CHALLENGE = 'Bearer realm="attendance"'
-RETRY_SECONDS = "1"
-STATUSES = {
-    Verdict.EXECUTED: 200,
-    Verdict.REFUSED: 400,
-    Verdict.MUTATION_REFUSED: 405,
-    Verdict.UNAUTHENTICATED: 401,
-    Verdict.FORBIDDEN: 403,
-    Verdict.UNAVAILABLE: 503,
-    Verdict.TIMED_OUT: 504,
-    Verdict.FAILED: 500,
-}
-STATUSES_OF_PLAIN_JSON = STATUSES | {Verdict.REFUSED: 200, Verdict.TIMED_OUT: 200, Verdict.FAILED: 200}
-SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+from app.web.queueing import Overloaded, wait_for_slot
+from app.web.requests import ClientGone, HTTPRefusal, check_body_type, parse_body, parse_query_string, read_body
+from app.web.responses import OVERLOADED, SHUTTING_DOWN, TIMED_OUT, send_refusal, send_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,61 +29,83 @@ class GraphQLEndpoint:
 
     service: GraphQLService
     authenticator: Authenticator
+    admission: Admission
+    flights: Flights
     explorer: Explorer | None
     most_bytes: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        headers = read_headers(scope["headers"])
+        accept = headers.get(ACCEPT)
+        if scope["method"] == "GET" and self.explorer is not None and accepts_page((accept or b"").decode("latin-1")):
+            await self.explorer.page_response()(scope, receive, send)
+            return
+        media_type = choose_media_type(accept)
         try:
-            response = await self._respond(request)
-        except ClientDisconnect:
+            response = await self._answer(scope, headers, receive, media_type)
+        except ClientGone:
             return
         except HTTPRefusal as refusal:
-            response = write_http_refusal(refusal, choose_media_type(read_accept(request)) or JSON)
-        await response(scope, receive, send)
+            await send_refusal(send, refusal, media_type or JSON)
+        else:
+            await send_response(send, response, media_type or JSON, has_token=AUTHORIZATION in headers)
 
-    async def _respond(self, request: Request) -> HTTPResponse:
-        accept = read_accept(request)
-        if request.method not in ("GET", "POST"):
-            raise HTTPRefusal(405, "GraphQL is asked by GET or POST.", Allow="GET, POST")
-        if self.explorer is not None and request.method == "GET" and accepts_page(accept):
-            return self.explorer.page_response()
-        media_type = choose_media_type(accept)
-        if media_type is None:
-            raise HTTPRefusal(406, f"The answer is {GRAPHQL_RESPONSE} or {JSON}; `Accept` allows neither.")
-        authorization = [value for name, value in request.scope["headers"] if name == AUTHORIZATION]
+    async def _answer(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, media_type: str | None
+    ) -> Response:
+        """The response to a request, whose deadlines are kept meanwhile. Raises HTTPRefusal or ClientGone."""
+        check_head(scope["method"], headers, media_type)
+        flight = self.flights.start()
+        try:
+            return await self._take(scope, headers, receive, flight)
+        except Overloaded:
+            return OVERLOADED
+        except asyncio.CancelledError as cancelled:
+            return answer_stopped(self.flights.explain(flight, cancelled))
+        finally:
+            self.flights.finish(flight)
 
-        async def authenticate() -> Caller:
-            return await self.authenticator.authenticate(authorization)
+    async def _take(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, flight: Flight) -> Response:
+        """Run a request when it is received and its site's turn has come.
 
-        graphql_request = await read_request(request, self.most_bytes)
-        response = await run_request(graphql_request, authenticate, self.service)
-        return write_http_response(response, media_type, has_token=bool(authorization))
+        The site is known where the token was verified before; all others share one place. Where there is no room,
+        nothing is read at all. Raises Overloaded, HTTPRefusal or ClientGone.
+        """
+        authorization = headers.get(AUTHORIZATION)
+        known = self.authenticator.recall(authorization)
+        site = UNVERIFIED if known is None else known.site
+        admission = self.admission
+        if admission.turn_away(site):
+            raise Overloaded
+        body = await read_body(receive, self.most_bytes) if scope["method"] == "POST" else None
+        self.flights.mark_received(flight, receive)
+        if not admission.enter(site):
+            await wait_for_slot(admission, site)
+        try:
+            request = parse_query_string(scope["query_string"]) if body is None else parse_body(body)
+            return await self._run(request, authorization, known)
+        finally:
+            admission.leave(site)
 
-
-def read_accept(request: Request) -> str:
-    """The Accept header; several are one (RFC 9110, section 5.3)."""
-    return ", ".join(request.headers.getlist("accept"))
-
-
-def write_http_response(response: Response, media_type: str, *, has_token: bool) -> HTTPResponse:
-    """The status and headers of a response; plain JSON gets 200 for errors that GraphQL itself tells of."""
-    statuses = STATUSES if media_type == GRAPHQL_RESPONSE else STATUSES_OF_PLAIN_JSON
-    headers = {**SECURITY_HEADERS, **headers_of(response.verdict, has_token=has_token)}
-    return HTTPResponse(response.body, statuses[response.verdict], headers, f"{media_type}; charset=utf-8")
-
-
-def headers_of(verdict: Verdict, *, has_token: bool) -> dict[str, str]:
-    """What the verdict's status asks for: RFC 9110 for 405 and 503, RFC 6750 for 401 and 403."""
-    if verdict is Verdict.UNAUTHENTICATED:
-        return {"WWW-Authenticate": CHALLENGE + (', error="invalid_token"' if has_token else "")}
-    if verdict is Verdict.FORBIDDEN:
-        return {"WWW-Authenticate": CHALLENGE + ', error="insufficient_scope"'}
-    if verdict is Verdict.UNAVAILABLE:
-        return {"Retry-After": RETRY_SECONDS}
-    return {"Allow": "POST"} if verdict is Verdict.MUTATION_REFUSED else {}
+    async def _run(self, request: GraphQLRequest, authorization: bytes | None, known: Finding | None) -> Response:
+        authenticate = known.authenticate if known else partial(self.authenticator.authenticate, authorization)
+        return await run_request(request, authenticate, self.service)
 
 
-def write_http_refusal(refusal: HTTPRefusal, media_type: str) -> HTTPResponse:
-    body = orjson.dumps({"errors": [format_service_error(refusal.error)]})
-    return HTTPResponse(body, refusal.status, {**SECURITY_HEADERS, **refusal.headers}, f"{media_type}; charset=utf-8")
+def check_head(method: str, headers: Mapping[bytes, bytes], media_type: str | None) -> None:
+    """Raise HTTPRefusal for what can be told from a request's head: method, `Accept`, and the type of the body."""
+    if method not in ("POST", "GET"):
+        raise HTTPRefusal(405, "GraphQL is asked by GET or POST.", allow="GET, POST")
+    if media_type is None:
+        raise HTTPRefusal(406, f"The answer is {GRAPHQL_RESPONSE} or {JSON}; `Accept` allows neither.")
+    if method == "POST":
+        check_body_type(headers)
+
+
+def answer_stopped(end: End) -> Response:
+    """What a request is answered that was stopped. Raises HTTPRefusal, or ClientGone where nobody waits any more."""
+    if end is End.CLIENT_GONE:
+        raise ClientGone
+    if end is End.NOT_RECEIVED:
+        raise HTTPRefusal(408, "The request took too long to arrive.", kind=OperationTimeout, connection="close")
+    return TIMED_OUT if end is End.TIMED_OUT else SHUTTING_DOWN

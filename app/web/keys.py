@@ -47,6 +47,9 @@ class KeySource(Protocol):
     async def find_key(self, key_id: str | None) -> VerificationKey | None:
         """The key of this id, as the token's header names it; None where there is none."""
 
+    def trusts(self, key_id: str | None, key: VerificationKey) -> bool:
+        """Whether this is the key of this id, as far as is known without asking anybody."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredKey:
@@ -56,6 +59,9 @@ class ConfiguredKey:
 
     async def find_key(self, key_id: str | None) -> VerificationKey | None:  # noqa: ARG002
         return self.key
+
+    def trusts(self, key_id: str | None, key: VerificationKey) -> bool:  # noqa: ARG002
+        return key is self.key
 
 
 class PublishedKeys:
@@ -71,6 +77,9 @@ class PublishedKeys:
         self._keys: dict[str | None, VerificationKey] = {}
         self._fetched_at = self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
+
+    def trusts(self, key_id: str | None, key: VerificationKey) -> bool:
+        return self._choose(key_id) is key and time.monotonic() - self._fetched_at <= self._fresh_seconds
 
     async def find_key(self, key_id: str | None) -> VerificationKey | None:
         if self._choose(key_id) is None or time.monotonic() - self._fetched_at > self._fresh_seconds:

@@ -1,6 +1,7 @@
 """Content negotiation as GraphQL over HTTP has it: which media type a request holds, and which its answer gets."""
 
 import re
+from functools import lru_cache
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -8,17 +9,46 @@ RANGES = {
     GRAPHQL_RESPONSE: (GRAPHQL_RESPONSE, "application/*", "*/*"),
     JSON: (JSON, "application/*", "*/*"),
 }
+LONGEST_REMEMBERED = 512
+HEADERS_REMEMBERED = 256
 QUALITY = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
 
 
-def choose_media_type(accept: str | None) -> str | None:
-    """The media type of the answer; None where the header allows neither.
+def choose_media_type(accept: bytes | None) -> str | None:
+    """The media type of the answer to a request with this Accept header; None where it allows neither.
+
+    Few clients differ in this header, so what was found for one is remembered by its bytes.
+    """
+    if accept is None:
+        return JSON
+    return recall_media_type(accept) if len(accept) <= LONGEST_REMEMBERED else negotiate(accept.decode("latin-1"))
+
+
+def holds_json(content_type: bytes | None) -> bool:
+    """Whether a request's body is JSON in UTF-8, which browsers send across origins only after asking."""
+    if content_type is None or len(content_type) > LONGEST_REMEMBERED:
+        return False
+    return recall_json(content_type)
+
+
+@lru_cache(HEADERS_REMEMBERED)
+def recall_media_type(accept: bytes) -> str | None:
+    return negotiate(accept.decode("latin-1"))
+
+
+@lru_cache(HEADERS_REMEMBERED)
+def recall_json(content_type: bytes) -> bool:
+    return is_json(content_type.decode("latin-1"))
+
+
+def negotiate(accept: str) -> str | None:
+    """The media type that an Accept header asks for; None where it allows neither.
 
     The more specific range decides a type's quality (RFC 9110, section 12.5.1). Of types of the same quality the one
     that is named wins, and of two that are named the first. A client that asks for `*/*` gets JSON, as before the new
     type existed.
     """
-    if not accept or not accept.strip():
+    if not accept.strip():
         return JSON
     qualities = read_qualities(accept)
     ranked = [(*rate(qualities, media_type), media_type == JSON, media_type) for media_type in RANGES]
@@ -44,8 +74,7 @@ def read_qualities(accept: str) -> dict[str, float]:
     return qualities
 
 
-def holds_json(content_type: str | None) -> bool:
-    """Whether a request's body is JSON in UTF-8, which browsers send across origins only after asking."""
-    media_type, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
+def is_json(content_type: str) -> bool:
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = [text.removeprefix("charset=").strip('"') for text in parameters if text.startswith("charset=")]
     return media_type == JSON and all(charset in ("utf-8", "utf8") for charset in charsets)

@@ -4,56 +4,92 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
+from starlette.types import Message, Receive
 
-from app.errors import BadUserInput
+from app.errors import BadUserInput, ServiceError
 from app.operations.running import GraphQLRequest
+from app.web.headers import CONTENT_ENCODING, CONTENT_TYPE
 from app.web.media_types import holds_json
 
 
 class HTTPRefusal(Exception):
     """A request that is refused before GraphQL has anything to say: a status, and an error for its body."""
 
-    def __init__(self, status: int, message: str, *, argument: str | None = None, **headers: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: type[ServiceError] = BadUserInput,
+        argument: str | None = None,
+        **headers: str,
+    ) -> None:
         super().__init__(message)
         self.status = status
-        self.error = BadUserInput(message, argument=argument)
+        self.error = kind(message, argument=argument)
         self.headers = headers
 
 
-async def read_request(request: Request, most_bytes: int) -> GraphQLRequest:
-    """The GraphQL request that an HTTP request holds. Raises HTTPRefusal."""
-    if request.method == "GET":
-        return build_request(read_query_parameters(request), only_queries=True)
-    if not holds_json(request.headers.get("content-type")):
+class ClientGone(Exception):
+    """The client has left before its request was complete."""
+
+
+def check_body_type(headers: Mapping[bytes, bytes]) -> None:
+    """Raise HTTPRefusal for a body that is not JSON as it stands. What browsers send unasked across origins is none."""
+    if not holds_json(headers.get(CONTENT_TYPE)):
         raise HTTPRefusal(415, "The body must be JSON in UTF-8: send `Content-Type: application/json`.")
-    if request.headers.get("content-encoding", "identity") != "identity":
+    if headers.get(CONTENT_ENCODING, b"identity") != b"identity":
         raise HTTPRefusal(415, "The body must not be compressed.")
-    return build_request(parse_json(await read_body(request, most_bytes), "The body"), only_queries=False)
 
 
-async def read_body(request: Request, most_bytes: int) -> bytes:
-    """The whole body. One that is too large is read to its end unkept, so that the client can take in the answer."""
+async def read_body(receive: Receive, most_bytes: int) -> bytes:
+    """The whole body. One that is too large is read to its end unkept, so that the client can take in the answer.
+
+    Raises HTTPRefusal or ClientGone.
+    """
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) <= most_bytes:
+            return body
+    return await read_long_body(message, receive, most_bytes)
+
+
+async def read_long_body(message: Message, receive: Receive, most_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    while message["type"] == "http.request":
+        size += len(message.get("body", b""))
         if size <= most_bytes:
-            chunks.append(chunk)
+            chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            break
+        message = await receive()
+    else:
+        raise ClientGone
     if size > most_bytes:
         raise HTTPRefusal(413, f"The body is larger than {most_bytes} bytes.")
     return b"".join(chunks)
 
 
-def read_query_parameters(request: Request) -> dict[str, Any]:
-    """Follows "GET" of the GraphQL-over-HTTP specification, in which an empty name of an operation is none."""
-    parameters: dict[str, Any] = dict(request.query_params)
+def parse_body(body: bytes) -> GraphQLRequest:
+    """The request that a POST holds. Raises HTTPRefusal."""
+    return build_request(parse_json(body, "The body"), only_queries=False)
+
+
+def parse_query_string(query_string: bytes) -> GraphQLRequest:
+    """The request that a GET holds. Raises HTTPRefusal.
+
+    Follows "GET" of the GraphQL-over-HTTP specification, in which an empty name of an operation is none.
+    """
+    parameters: dict[str, Any] = dict(QueryParams(query_string))
     if parameters.get("operationName") == "":
         del parameters["operationName"]
     for name in ("variables", "extensions"):
         if name in parameters:
             parameters[name] = parse_json(parameters[name], f"`{name}`", argument=name)
-    return parameters
+    return build_request(parameters, only_queries=True)
 
 
 def parse_json(content: bytes | str, what: str, *, argument: str | None = None) -> Any:
@@ -67,7 +103,7 @@ def build_request(parameters: object, *, only_queries: bool) -> GraphQLRequest:
     """Follows "Request Parameters" of the GraphQL-over-HTTP specification."""
     if isinstance(parameters, list):
         raise HTTPRefusal(400, "Several requests in one are not supported: send each on its own.")
-    if not isinstance(parameters, Mapping):
+    if not isinstance(parameters, dict):
         raise HTTPRefusal(400, "The body must be a JSON object.")
     query = parameters.get("query")
     if not isinstance(query, str):
@@ -81,7 +117,7 @@ def build_request(parameters: object, *, only_queries: bool) -> GraphQLRequest:
     )
 
 
-def take_optional(parameters: Mapping[str, Any], name: str, kind: type, noun: str) -> Any:
+def take_optional(parameters: dict[str, Any], name: str, kind: type, noun: str) -> Any:
     value = parameters.get(name)
     if value is not None and not isinstance(value, kind):
         raise HTTPRefusal(400, f"`{name}` must be {noun}.", argument=name)

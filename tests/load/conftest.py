@@ -1,0 +1,60 @@
+"""The endpoint in this process with short deadlines and few slots, and a lock that makes statements wait."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import asyncpg
+import pytest
+
+from app.operations.documents import Documents
+from app.operations.running import GraphQLService
+from app.settings import load_settings
+from app.web.admission import Admission
+from app.web.authentication import build_authenticator
+from app.web.endpoint import GraphQLEndpoint
+from app.web.flights import Flights
+from tests.support.service import SECRET, RecordingDatabase
+
+BuildEndpoint = Callable[..., GraphQLEndpoint]
+Lock = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'attendance' AND wait_event_type = 'Lock'
+"""
+
+
+@pytest.fixture
+def build_endpoint(database: RecordingDatabase) -> BuildEndpoint:
+    """An endpoint on the service's own database; `receive` and `run` are seconds."""
+
+    def build(
+        *, receive: float = 10, run: float = 10, most_running: int = 20, most_queued: int = 80
+    ) -> GraphQLEndpoint:
+        return GraphQLEndpoint(
+            GraphQLService(Documents(size=10, most_tokens=1000, introspection=False), database, ""),
+            build_authenticator(load_settings({"ATTENDANCE_JWT_SECRET": SECRET})),
+            Admission(most_running, most_queued, site_share=50),
+            Flights(receive_seconds=receive, run_seconds=run),
+            None,
+            262_144,
+        )
+
+    return build
+
+
+@pytest.fixture
+def lock(database_url: str) -> Lock:
+    """Inside the block nobody reads or writes records; gives a connection that sees who waits."""
+
+    @asynccontextmanager
+    async def hold() -> AsyncIterator[asyncpg.Connection]:
+        owner, watcher = [await asyncpg.connect(database_url) for _ in range(2)]
+        try:
+            async with owner.transaction():
+                await owner.execute("LOCK TABLE attendance IN ACCESS EXCLUSIVE MODE")
+                yield watcher
+        finally:
+            await watcher.close()
+            await owner.close()
+
+    return hold

@@ -1,0 +1,143 @@
+"""No request takes for ever: its deadlines, a client that leaves, and a write that is never cut."""
+
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from app.web.endpoint import GraphQLEndpoint
+from tests.load.conftest import WAITING, BuildEndpoint, Lock
+from tests.support.mutations import SET, make_input
+from tests.support.requests import Client, ask
+from tests.support.service import READ_SCOPE, WRITE_SCOPE, RecordingDatabase, make_token
+from tests.support.waiting import wait_until
+
+COUNT = "{ attendances { totalCount } }"
+ENTITIES = """
+{ _entities(representations: [{__typename: "Booking", id: "30758e1a-ebde-4d73-8d50-96f8b6efa92e"}]) {
+    ... on Booking { attendances { totalCount } }
+} }
+"""
+PARTS_OF_A_BODY = {"silent": [], "trickling": [b'{"query": '], "almost whole": [b'{"query": "{ __typename }"', b""]}
+
+
+@pytest.fixture
+async def token(site_id: UUID) -> str:
+    return make_token(site_id, READ_SCOPE, WRITE_SCOPE)
+
+
+async def wait_for_waiting(watcher: asyncpg.Connection, count: int) -> None:
+    """Wait until so many of the service's connections wait for a lock."""
+
+    async def holds() -> bool:
+        waiting: int = await watcher.fetchval(WAITING)
+        return waiting == count
+
+    await wait_until(holds)
+
+
+def start(client: Client, endpoint: GraphQLEndpoint) -> "asyncio.Task[None]":
+    return asyncio.create_task(client.send_to(endpoint))
+
+
+@pytest.mark.parametrize("case", PARTS_OF_A_BODY)
+async def test_a_body_that_does_not_arrive_is_refused(build_endpoint: BuildEndpoint, case: str) -> None:
+    client = Client(PARTS_OF_A_BODY[case], is_complete=False)
+    async with asyncio.timeout(5):
+        await client.send_to(build_endpoint(receive=0.2))
+    assert (client.status, client.headers[b"connection"]) == (408, b"close")
+    assert client.content["errors"][0]["extensions"] == {"code": "TIMEOUT"}
+
+
+async def test_a_client_that_leaves_before_its_body_is_whole_is_not_answered(build_endpoint: BuildEndpoint) -> None:
+    client = Client([b'{"query": '], is_complete=False)
+    client.leaves.set()
+    await client.send_to(build_endpoint())
+    assert client.answer == []
+
+
+@pytest.mark.parametrize("query", [COUNT, ENTITIES])
+async def test_a_read_that_takes_too_long_is_stopped_and_so_is_its_statement(
+    build_endpoint: BuildEndpoint, lock: Lock, token: str, query: str
+) -> None:
+    client = ask(query, token)
+    async with lock() as watcher, asyncio.timeout(8):
+        answering = start(client, build_endpoint(run=0.5))
+        await wait_for_waiting(watcher, 1)
+        await answering
+        await wait_for_waiting(watcher, 0)
+    assert client.status == 504
+    assert client.content["errors"][0]["extensions"] == {"code": "TIMEOUT"}
+
+
+@pytest.mark.parametrize("query", [COUNT, ENTITIES])
+async def test_a_read_whose_client_leaves_is_stopped_and_so_is_its_statement(
+    build_endpoint: BuildEndpoint, lock: Lock, token: str, query: str
+) -> None:
+    client = ask(query, token)
+    async with lock() as watcher, asyncio.timeout(4):
+        answering = start(client, build_endpoint())
+        await wait_for_waiting(watcher, 1)
+        client.leaves.set()
+        await answering
+        await wait_for_waiting(watcher, 0)
+    assert client.answer == []
+
+
+async def assert_written(endpoint: GraphQLEndpoint, database: RecordingDatabase, site_id: UUID) -> None:
+    async with asyncio.timeout(5):
+        await endpoint.service.writes.finish()
+    rows = await database.fetch_rows("SELECT FROM attendance WHERE site_id = $1", [site_id], site_id)
+    assert len(rows) == 1
+
+
+async def test_a_write_goes_on_when_its_client_leaves(
+    build_endpoint: BuildEndpoint, lock: Lock, token: str, database: RecordingDatabase, site_id: UUID
+) -> None:
+    endpoint = build_endpoint()
+    client = ask(SET, token, input=make_input())
+    async with lock() as watcher:
+        answering = start(client, endpoint)
+        await wait_for_waiting(watcher, 1)
+        client.leaves.set()
+        await answering
+    assert client.answer == []
+    await assert_written(endpoint, database, site_id)
+
+
+async def test_a_write_that_takes_too_long_is_answered_and_goes_on(
+    build_endpoint: BuildEndpoint, lock: Lock, token: str, database: RecordingDatabase, site_id: UUID
+) -> None:
+    endpoint = build_endpoint(run=0.5)
+    client = ask(SET, token, input=make_input())
+    async with lock() as watcher:
+        answering = start(client, endpoint)
+        await wait_for_waiting(watcher, 1)
+        await answering
+        assert client.status == 504
+        assert client.content["errors"][0]["extensions"] == {"code": "TIMEOUT"}
+        await wait_for_waiting(watcher, 1)
+    await assert_written(endpoint, database, site_id)
+
+
+async def test_who_cancels_a_request_from_outside_is_obeyed(
+    build_endpoint: BuildEndpoint, lock: Lock, token: str
+) -> None:
+    client = ask(COUNT, token)
+    async with lock() as watcher:
+        answering = start(client, build_endpoint())
+        await wait_for_waiting(watcher, 1)
+        answering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await answering
+    assert client.answer == []
+
+
+async def test_requests_that_end_in_time_leave_nothing_behind(build_endpoint: BuildEndpoint) -> None:
+    endpoint = build_endpoint(run=0.1)
+    for _ in range(20):
+        await ask("{ __typename }").send_to(endpoint)
+    await asyncio.sleep(0.2)
+    assert endpoint.admission.running == 0
+    assert len(asyncio.all_tasks()) < 10
