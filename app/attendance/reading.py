@@ -1,6 +1,8 @@
 """Reading attendance: a plan is rendered, fetched and made into pages, figures or records."""
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -63,8 +65,8 @@ class AttendanceReader:
             return [(EMPTY_PAGE, dict.fromkeys(summary.aggregates, 0)) for _ in parents]
         rows = await self._fetch(render_connections(self._site_id, of, parents, plan, summary))
         groups: list[list[Row]] = [[] for _ in parents]
-        for row in rows:
-            groups[row[PARENT_POSITION] - 1].append(row)
+        for position, group in groupby(rows, itemgetter(PARENT_POSITION)):
+            groups[position - 1] += group
         figures = [build_figures(summary, group[0]) for group in groups]
         return list(zip(build_pages(plan, groups), figures, strict=True))
 
