@@ -51,16 +51,17 @@ class CursorCodec:
 
         Cursors of one width are turned into text together.
         """
-        checksum = self.head_checksum
-        tails = [tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) for tail in encode_tails(self.order, columns)]
+        checksum, head = self.head_checksum, self.head_text
+        tails = list(encode_tails(self.order, columns))
         if any(key.of is Property.SESSION_ID for key in self.order):
-            return [self.head_text + encode_text(tail).rstrip("=") for tail in tails]
-        width = len(tails[0]) if tails else 0
+            sealed = [tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) for tail in tails]
+            return [head + encode_text(each).rstrip("=") for each in sealed]
+        width = len(tails[0]) + CHECKSUM_SIZE if tails else 0
         padding = bytes(-width % BASE64_BYTES)
-        text = encode_text(b"".join([tail + padding for tail in tails]))
+        text = encode_text(b"".join([tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) + padding for tail in tails]))
         stride = (width + len(padding)) // BASE64_BYTES * BASE64_CHARACTERS
         kept = -(-width * BASE64_CHARACTERS // BASE64_BYTES)
-        return [self.head_text + text[start : start + kept] for start in range(0, len(text), stride or 1)]
+        return [head + text[start : start + kept] for start in range(0, len(text), stride or 1)]
 
     def decode(self, cursor: str, argument: str) -> Position:
         """The position that a cursor holds.
