@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from app.database.pool import Database, Row
+from app.database.pool import Row
 from app.errors import ServiceError
 from app.plan.page import PagePlan
 from app.plan.properties import Property, Value
@@ -34,10 +34,16 @@ NO_FIGURES: Figures = {}
 EMPTY_PAGE = Page([], has_next=False, has_previous=False)
 
 
+class FetchesRows(Protocol):
+    """What sends statements: the database, or what stands before it."""
+
+    async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]: ...
+
+
 class AttendanceReader:
     """Reads the attendance of one site; every method sends one statement, or none where nothing can match."""
 
-    def __init__(self, database: Database, site_id: UUID) -> None:
+    def __init__(self, database: FetchesRows, site_id: UUID) -> None:
         self._database = database
         self._site_id = site_id
         self._failures: list[tuple[Statement, ServiceError]] = []

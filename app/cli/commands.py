@@ -16,6 +16,7 @@ from app.attendance.transfer.formats import ImportFormat, guess_format
 from app.attendance.transfer.importing import ImportSummary, import_records
 from app.attendance.transfer.site import StoreSiteRows, export_site, load_demo, store_rows, try_rows
 from app.cli.databases import analyze, open_database, provide_database
+from app.cli.explaining import explain_file
 from app.cli.files import open_source, rejects_path_of, show_progress
 from app.database.migrations import migrate
 from app.errors import BadUserInput, ConfigurationError, ServiceError
@@ -182,6 +183,22 @@ def export(settings: Settings, site_id: UUID) -> None:
     """Write all records of a site to standard output, as NDJSON that import reads."""
     with provide_database(settings) as provided:
         asyncio.run(write_site(provided, site_id, sys.stdout.buffer))
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--operation", "operation_name", help="Which operation, where the file holds several.")
+@click.option("--variables", default="{}", show_default=True, help="The operation's variables, as JSON.")
+@click.option(
+    "--site", "site_id", type=Guid(), default=DEMO_SITES[0].site_id, show_default="the demo's", help="GUID of the site."
+)
+@click.option("--analyze", is_flag=True, help="Have Postgres measure each statement, not estimate it.")
+@click.pass_obj
+def explain(
+    settings: Settings, file: Path, operation_name: str | None, variables: str, site_id: UUID, *, analyze: bool
+) -> None:
+    """Tell what the query in FILE costs: its plan, its SQL with EXPLAIN, and its writer; - is standard input."""
+    click.echo(explain_file(settings, file, operation_name, variables, site_id, analyze=analyze), nl=False)
 
 
 async def fill_demo(settings: Settings) -> None:

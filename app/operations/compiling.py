@@ -96,6 +96,7 @@ class Compiler:
         self._selections = Selections(SCHEMA, fragments, lambda node: is_included(node, booleans))
         self._operation = operation
         self._functions: list[str] = []
+        self._named = 0
 
     def compile(self) -> CompiledOperation:
         roots = self._selections.group_by_key([self._operation.definition])
@@ -175,7 +176,8 @@ class Compiler:
         return EntityType(self._compile_below(source), write)
 
     def _name_function(self, key: str) -> str:
-        return f"write_{len(self._functions)}_{key.strip('_')}"
+        self._named += 1
+        return f"write_{self._named}_{key.strip('_')}"
 
     def _load(self, name: str, definition: str) -> Any:
         self._functions.append(definition)

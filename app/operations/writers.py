@@ -96,8 +96,7 @@ def write_connection(name: str, fields: Fields, source: RecordSource) -> str:
     """The function for a connection: takes its page, figures and cursors, and what is below its records."""
     body = write_object([(key, write_connection_field(nodes, source)) for key, nodes in fields.items()])
     parameters = ["page", "figures", "cursors", *(below.parameter for below in source.below)]
-    layout = ", ".join(source.columns)
-    return f"def {name}({', '.join(parameters)}):\n    # A row is: {layout}.\n    return {dedent_body(body)}\n"
+    return write_function(name, parameters, body, source.columns)
 
 
 def write_connection_field(nodes: Sequence[FieldNode], source: RecordSource) -> str:

@@ -1,0 +1,59 @@
+"""The command that tells what a query costs."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from app.cli.databases import open_database, provide_database
+from app.errors import ConfigurationError
+from app.operations.documents import Documents, Operation
+from app.operations.explaining import explain_operation
+from app.operations.failures import RequestRefused
+from app.settings import Settings
+
+
+def explain_file(
+    settings: Settings, file: Path, operation_name: str | None, variables: str, site_id: UUID, *, analyze: bool
+) -> str:
+    """What the query in a file costs for a site. Raises ConfigurationError for a file that holds no valid query."""
+    operation = read_operation(settings, read_text(file), operation_name)
+    given = read_variables(variables)
+    with provide_database(settings) as provided:
+        return asyncio.run(explain(provided, operation, given, site_id, analyze=analyze))
+
+
+async def explain(
+    settings: Settings, operation: Operation, variables: dict[str, Any], site_id: UUID, *, analyze: bool
+) -> str:
+    async with open_database(settings) as database:
+        return await explain_operation(operation, variables, database, site_id, analyze=analyze)
+
+
+def read_text(file: Path) -> str:
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as failure:
+        raise ConfigurationError(f"{file} cannot be read: {failure}") from failure
+
+
+def read_variables(text: str) -> dict[str, Any]:
+    try:
+        variables = orjson.loads(text)
+    except orjson.JSONDecodeError as failure:
+        raise ConfigurationError(f"the variables are not JSON: {failure}") from failure
+    if not isinstance(variables, dict):
+        raise ConfigurationError("the variables must be a JSON object")
+    return variables
+
+
+def read_operation(settings: Settings, text: str, name: str | None) -> Operation:
+    documents = Documents(size=1, most_tokens=settings.max_document_tokens, introspection=True)
+    try:
+        return documents.find_operation(text, name)
+    except RequestRefused as refusal:
+        messages = "; ".join(error["message"] for error in refusal.errors)
+        raise ConfigurationError(f"the operation is refused: {messages}") from refusal

@@ -1,0 +1,107 @@
+"""Tells what a query costs: its plan, the statements it sends with what Postgres does for each, and its writer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+from uuid import UUID
+
+from app.attendance.reading import AttendanceReader
+from app.database.pool import Database, Row
+from app.operations.coercing import Unusual, Variables
+from app.operations.compiling import CompiledOperation
+from app.operations.documents import Operation
+from app.operations.variants import find_compiled
+from app.plan.page import PagePlan
+from app.plan.summary import SummaryPlan
+
+REFERENCE = "This operation is run by the reference path ({}): it has no plan of its own.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class SentStatement:
+    """A statement that an operation has sent, how many rows it gave, and Postgres's plan for it, line by line."""
+
+    text: str
+    arguments: Sequence[object]
+    rows: int
+    plan: Sequence[str]
+
+
+class ExplainingDatabase:
+    """Runs statements, and has Postgres explain each."""
+
+    def __init__(self, database: Database, *, analyze: bool) -> None:
+        self._database = database
+        self._explain = "EXPLAIN (ANALYZE, BUFFERS) " if analyze else "EXPLAIN "
+        self.sent: list[SentStatement] = []
+
+    async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
+        explained = await self._database.fetch_rows(self._explain + text, arguments, site_id)
+        rows = await self._database.fetch_rows(text, arguments, site_id)
+        self.sent.append(SentStatement(text, arguments, len(rows), [line["QUERY PLAN"] for line in explained]))
+        return rows
+
+
+async def explain_operation(
+    operation: Operation, variables: Variables, database: Database, site_id: UUID, *, analyze: bool
+) -> str:
+    """Run a query for a site, and describe what was planned, sent and written.
+
+    With `analyze`, Postgres measures each statement instead of estimating it. Raises what bad input raises.
+    """
+    try:
+        compiled, values = find_compiled(operation, variables)
+    except Unusual as unusual:
+        return REFERENCE.format(unusual)
+    explaining = ExplainingDatabase(database, analyze=analyze)
+    plans = compiled.plan(values)
+    answer = await compiled.answer(plans, AttendanceReader(explaining, site_id))
+    return describe(compiled, plans, explaining.sent, len(answer))
+
+
+def describe(
+    compiled: CompiledOperation, plans: Sequence[object], sent: Sequence[SentStatement], answer_bytes: int
+) -> str:
+    statements = [
+        f"-- Statement {number}: {each.rows} rows\n{each.text}\n\n{describe_arguments(each.arguments)}\n\n"
+        + "\n".join(each.plan)
+        for number, each in enumerate(sent, start=1)
+    ]
+    parts = ["# Plan", *map(describe_plan, find_plans(plans)), "# Statements", *statements]
+    return "\n\n".join([*parts, f"# Writer ({answer_bytes:,} bytes of answer)", compiled.source])
+
+
+def describe_arguments(arguments: Sequence[object]) -> str:
+    return "\n".join(f"-- ${number} = {shorten(value)}" for number, value in enumerate(arguments, start=1))
+
+
+def shorten(value: object) -> str:
+    if isinstance(value, list) and len(value) > 3:
+        return f"[{', '.join(map(str, value[:3]))}, ... {len(value)} values]"
+    return str(value)
+
+
+def find_plans(planned: Any) -> list[PagePlan | SummaryPlan]:
+    """The plans of pages and figures in what was planned, from the root down."""
+    if isinstance(planned, PagePlan | SummaryPlan):
+        return [planned] if planned.needs_statement else []
+    if isinstance(planned, dict):
+        return find_plans(list(planned.values()))
+    if isinstance(planned, list | tuple):
+        return [plan for each in planned for plan in find_plans(each)]
+    if is_dataclass(planned):
+        return [plan for field in fields(planned) for plan in find_plans(getattr(planned, field.name))]
+    return []
+
+
+def describe_plan(plan: PagePlan | SummaryPlan) -> str:
+    lines = [f"  {field.name}: {describe_value(getattr(plan, field.name))}" for field in fields(plan)]
+    return "\n".join([type(plan).__name__, *lines])
+
+
+def describe_value(value: Any) -> str:
+    if is_dataclass(value):
+        return ", ".join(f"{each.name} {describe_value(getattr(value, each.name))}" for each in fields(value))
+    if isinstance(value, tuple):
+        return "; ".join(map(describe_value, value))
+    return ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
