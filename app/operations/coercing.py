@@ -6,7 +6,6 @@ Follows "Coercing Variable Values" and "Coercing Field Arguments" of the GraphQL
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from graphql import (
@@ -42,6 +41,8 @@ ANY_SCALAR = "_Any"
 Coerce = Callable[[Any], Any]
 Variables = Mapping[str, Any]
 ReadValue = Callable[[Variables], Any]
+
+COERCERS: dict[str, Coerce] = {}
 
 
 class Unusual(Exception):
@@ -91,7 +92,7 @@ def build_variable_readers(operation: OperationDefinitionNode) -> tuple[Variable
         type_: Any = type_from_ast(SCHEMA, definition.type)
         default = Undefined if definition.default_value is None else read_constant(definition.default_value, type_)
         is_required = isinstance(definition.type, NonNullTypeNode)
-        readers.append(VariableReader(definition.variable.name.value, build_coercer(type_), default, is_required))
+        readers.append(VariableReader(definition.variable.name.value, find_coercer(type_), default, is_required))
     return tuple(readers)
 
 
@@ -110,14 +111,21 @@ def holds_variable(node: ValueNode) -> bool:
     return isinstance(node, VariableNode)
 
 
-@cache
+def find_coercer(type_: GraphQLInputType) -> Coerce:
+    """The function that coerces a JSON value to a type, or raises Unusual; made once for all types written alike."""
+    name = str(type_)
+    coerce = COERCERS.get(name)
+    if coerce is None:
+        coerce = COERCERS[name] = build_coercer(type_)
+    return coerce
+
+
 def build_coercer(type_: GraphQLInputType) -> Coerce:
-    """The function that coerces a JSON value to a type, or raises Unusual."""
     if is_non_null_type(type_):
-        coerce_present = build_coercer(type_.of_type)
+        coerce_present = find_coercer(type_.of_type)
         return lambda value: refuse_null() if value is None else coerce_present(value)
     if is_list_type(type_):
-        coerce_item = build_coercer(type_.of_type)
+        coerce_item = find_coercer(type_.of_type)
         return lambda value: (
             None if value is None else [coerce_item(each) for each in value] if type(value) is list else refuse()
         )
@@ -127,7 +135,7 @@ def build_coercer(type_: GraphQLInputType) -> Coerce:
 
 
 def build_object_coercer(type_: GraphQLInputObjectType) -> Coerce:
-    coercers = {name: build_coercer(field.type) for name, field in type_.fields.items()}
+    coercers = {name: find_coercer(field.type) for name, field in type_.fields.items()}
     defaults = {name: field.default_value for name, field in type_.fields.items()}
     needed = {
         name for name, field in type_.fields.items() if is_non_null_type(field.type) or defaults[name] is not Undefined
