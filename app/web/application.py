@@ -1,5 +1,7 @@
 """The ASGI application, wired from its settings."""
 
+import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
@@ -23,14 +25,26 @@ from app.web.flights import Flights
 from app.web.health import report_alive, report_ready
 
 GRAPHQL_PATH = "/graphql"
+CLOSE_SECONDS = 2.0
+
+logger = logging.getLogger("attendance.server")
 
 
 class Application(Starlette):
     """Starlette, but for GraphQL itself, whose requests reach their endpoint with nothing in between."""
 
-    def __init__(self, endpoint: ASGIApp, **options: Any) -> None:
+    def __init__(self, endpoint: GraphQLEndpoint, **options: Any) -> None:
         super().__init__(**options)
         self._endpoint = endpoint
+        self.state.flights = endpoint.flights
+
+    def announce_end(self) -> None:
+        """The process is about to end: it is not ready, and keeps no connection after an answer."""
+        self._endpoint.flights.announce_end()
+
+    def stop_requests(self) -> None:
+        """There is no more time for the requests that are on their way."""
+        self._endpoint.flights.stop_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH:
@@ -67,8 +81,7 @@ def build_application(settings: Settings, database: Database | None = None) -> A
         try:
             yield
         finally:
-            await service.writes.finish()
-            await database.close()
+            await close_service(service)
 
     routes = [
         Route(GRAPHQL_PATH, endpoint),
@@ -79,6 +92,16 @@ def build_application(settings: Settings, database: Database | None = None) -> A
     application = Application(endpoint, routes=routes, lifespan=hold_database)
     application.state.database = database
     return application
+
+
+async def close_service(service: GraphQLService) -> None:
+    """Let writes end, then close the database; both may take a few seconds, no more."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await service.writes.finish()
+            await service.database.close()
+    except TimeoutError:
+        logger.error("the database could not be closed in time")
 
 
 def build_database(settings: Settings) -> Database:

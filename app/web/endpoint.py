@@ -1,7 +1,7 @@
 """The GraphQL endpoint: HTTP in, the run of the request, HTTP out."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from app.web.admission import Admission
 from app.web.authentication import UNVERIFIED, Authenticator, Finding
 from app.web.explorer.page import Explorer, accepts_page
 from app.web.flights import End, Flight, Flights
-from app.web.headers import ACCEPT, AUTHORIZATION, read_headers
+from app.web.headers import ACCEPT, AUTHORIZATION, CLOSE, Header, read_headers
 from app.web.media_types import GRAPHQL_RESPONSE, JSON, choose_media_type
 from app.web.queueing import Overloaded, wait_for_slot
 from app.web.requests import ClientGone, HTTPRefusal, check_body_type, parse_body, parse_query_string, read_body
@@ -46,9 +46,14 @@ class GraphQLEndpoint:
         except ClientGone:
             return
         except HTTPRefusal as refusal:
-            await send_refusal(send, refusal, media_type or JSON)
+            await send_refusal(send, refusal, media_type or JSON, self._make_headers())
         else:
-            await send_response(send, response, media_type or JSON, has_token=AUTHORIZATION in headers)
+            has_token = AUTHORIZATION in headers
+            await send_response(send, response, media_type or JSON, self._make_headers(), has_token=has_token)
+
+    def _make_headers(self) -> Iterable[Header]:
+        """What is said of the request itself in the head of its answer."""
+        return (CLOSE,) if self.flights.is_ending else ()
 
     async def _answer(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, media_type: str | None

@@ -43,6 +43,7 @@ class Flights:
     def __init__(self, *, receive_seconds: float = RECEIVE_SECONDS, run_seconds: float = RUN_SECONDS) -> None:
         self._most_looks_receiving = receive_seconds / LOOK_SECONDS
         self._most_looks_running = run_seconds / LOOK_SECONDS
+        self.is_ending = False
         self._on_their_way: set[Flight] = set()
         self._looks = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -71,6 +72,10 @@ class Flights:
         if flight.end is None and flight in self._on_their_way and flight.task is not None:
             flight.end = end
             flight.task.cancel()
+
+    def announce_end(self) -> None:
+        """What is on its way goes on; connections are closed after it."""
+        self.is_ending = True
 
     def stop_all(self) -> None:
         """Stop whatever is still on its way: the process has no more time."""

@@ -8,6 +8,7 @@ CONTENT_ENCODING = b"content-encoding"
 CONTENT_TYPE = b"content-type"
 
 Header = tuple[bytes, bytes]
+CLOSE: Header = (b"connection", b"close")
 
 
 def read_headers(pairs: list[Header]) -> Mapping[bytes, bytes]:

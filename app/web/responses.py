@@ -49,14 +49,16 @@ TIMED_OUT = Response(
 )
 
 
-async def send_response(send: Send, response: Response, media_type: str, *, has_token: bool) -> None:
-    """Send a response; plain JSON gets 200 for errors that GraphQL itself tells of."""
+async def send_response(
+    send: Send, response: Response, media_type: str, more: Iterable[Header], *, has_token: bool
+) -> None:
+    """Send a response, with more headers; plain JSON gets 200 for errors that GraphQL itself tells of."""
     verdict = response.verdict
     if verdict is Verdict.EXECUTED:
-        await send_answer(send, 200, FIXED_HEADERS[media_type], response.body)
+        await send_answer(send, 200, [*FIXED_HEADERS[media_type], *more], response.body)
         return
     statuses = STATUSES if media_type == GRAPHQL_RESPONSE else STATUSES_OF_PLAIN_JSON
-    headers = [*FIXED_HEADERS[media_type], *headers_of(verdict, has_token=has_token)]
+    headers = [*FIXED_HEADERS[media_type], *more, *headers_of(verdict, has_token=has_token)]
     await send_answer(send, statuses[verdict], headers, response.body)
 
 
@@ -72,14 +74,14 @@ def headers_of(verdict: Verdict, *, has_token: bool) -> Iterable[Header]:
         yield b"allow", b"POST"
 
 
-async def send_refusal(send: Send, refusal: HTTPRefusal, media_type: str) -> None:
-    body = write_error(refusal.error)
-    more = [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
-    await send_answer(send, refusal.status, [*FIXED_HEADERS[media_type], *more], body)
+async def send_refusal(send: Send, refusal: HTTPRefusal, media_type: str, more: Iterable[Header]) -> None:
+    own = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+    headers = [*FIXED_HEADERS[media_type], *more, *own]
+    await send_answer(send, refusal.status, headers, write_error(refusal.error))
 
 
 async def send_answer(send: Send, status: int, headers: list[Header], body: bytes) -> None:
     """One message with the head, and one with the whole body."""
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
