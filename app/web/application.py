@@ -22,6 +22,7 @@ from app.web.authentication import build_authenticator
 from app.web.endpoint import GraphQLEndpoint
 from app.web.explorer.page import Explorer
 from app.web.flights import Flights
+from app.web.headers import SECURITY_HEADERS, add_headers
 from app.web.health import report_alive, report_ready
 
 GRAPHQL_PATH = "/graphql"
@@ -50,7 +51,7 @@ class Application(Starlette):
         if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH:
             await self._endpoint(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, add_headers(send, SECURITY_HEADERS))
 
 
 def build_application(settings: Settings, database: Database | None = None) -> Application:

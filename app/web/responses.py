@@ -6,9 +6,9 @@ import orjson
 from starlette.types import Send
 
 from app.errors import OperationTimeout, ServiceError, ServiceUnavailable
-from app.operations.failures import format_service_error
+from app.operations.failures import FormattedError, format_service_error, format_unforeseen
 from app.operations.running import Response, Verdict
-from app.web.headers import Header
+from app.web.headers import SECURITY_HEADERS, Header
 from app.web.media_types import GRAPHQL_RESPONSE, JSON
 from app.web.requests import HTTPRefusal
 
@@ -25,7 +25,6 @@ STATUSES = {
     Verdict.FAILED: 500,
 }
 STATUSES_OF_PLAIN_JSON = STATUSES | {Verdict.REFUSED: 200, Verdict.TIMED_OUT: 200, Verdict.FAILED: 200}
-SECURITY_HEADERS: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 FIXED_HEADERS: dict[str, list[Header]] = {
     media_type: [(b"content-type", f"{media_type}; charset=utf-8".encode()), *SECURITY_HEADERS]
     for media_type in (GRAPHQL_RESPONSE, JSON)
@@ -33,7 +32,16 @@ FIXED_HEADERS: dict[str, list[Header]] = {
 
 
 def write_error(error: ServiceError) -> bytes:
-    return orjson.dumps({"errors": [format_service_error(error)]})
+    return write_errors(format_service_error(error))
+
+
+def write_errors(*errors: FormattedError) -> bytes:
+    return orjson.dumps({"errors": errors})
+
+
+def answer_unforeseen(failure: Exception) -> Response:
+    """What is answered where the service is at fault; the log has the rest."""
+    return Response(write_errors(format_unforeseen(failure)), Verdict.FAILED)
 
 
 OVERLOADED = Response(
