@@ -25,7 +25,8 @@ from app.schema.permissions import SCOPES
 from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
 from app.web.authentication import build_authenticator
-from app.web.server import check_address, run_server
+from app.web.listening import open_listeners
+from app.web.server import run_server
 from app.web.tokens import ensure_key, issue_token
 
 READ_SCOPE = "SCOPE.DC-BOOKINGS.READ-BOOKINGS-SENSITIVE"
@@ -91,9 +92,10 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
     """Serve GraphQL on /graphql, health on /healthz and /readyz."""
     settings = ensure_key(settings)
     build_authenticator(settings)
-    check_address(host, port)
+    listeners = open_listeners(host, port, workers)
     with provide_database(settings) as provided:
-        run_server(provided, host, port, workers)
+        click.echo(f"Listening on {host}, port {port}, with {workers} worker{'s' * (workers > 1)}", err=True)
+        run_server(provided, listeners)
 
 
 @main.command()
@@ -107,13 +109,13 @@ def demo(settings: Settings, host: str, port: int) -> None:
     read, write = (
         issue_token(settings, site_id, [scope], hours=DEMO_TOKEN_HOURS) for scope in (READ_SCOPE, WRITE_SCOPE)
     )
-    check_address(host, port)
+    listeners = open_listeners(host, port, workers=1)
     with provide_database(settings) as provided:
         asyncio.run(fill_demo(provided))
         analyze(provided)
         click.echo(f"GraphiQL     http://{host}:{port}/graphql\nSite         {site_id}")
         click.echo(f"Read token   {read}\nWrite token  {write}")
-        run_server(replace(provided, explorer_token=write), host, port, workers=1)
+        run_server(replace(provided, explorer_token=write), listeners)
 
 
 @main.command("migrate")

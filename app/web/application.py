@@ -1,6 +1,8 @@
 """The ASGI application, wired from its settings."""
 
+import asyncio
 import gc
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +10,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
@@ -21,24 +23,37 @@ from app.web.authentication import build_authenticator
 from app.web.endpoint import GraphQLEndpoint
 from app.web.explorer.page import Explorer
 from app.web.flights import Flights
+from app.web.headers import SECURITY_HEADERS, add_headers
 from app.web.health import report_alive, report_ready
 
 GRAPHQL_PATH = "/graphql"
 COLLECTOR_THRESHOLDS = (10_000, 20, 50)
+CLOSE_SECONDS = 2.0
+
+logger = logging.getLogger("attendance.server")
 
 
 class Application(Starlette):
     """Starlette, but for GraphQL itself, whose requests reach their endpoint with nothing in between."""
 
-    def __init__(self, endpoint: ASGIApp, **options: Any) -> None:
+    def __init__(self, endpoint: GraphQLEndpoint, **options: Any) -> None:
         super().__init__(**options)
         self._endpoint = endpoint
+        self.state.flights = endpoint.flights
+
+    def announce_end(self) -> None:
+        """The process is about to end: it is not ready, and keeps no connection after an answer."""
+        self._endpoint.flights.announce_end()
+
+    def stop_requests(self) -> None:
+        """There is no more time for the requests that are on their way."""
+        self._endpoint.flights.stop_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH:
             await self._endpoint(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, add_headers(send, SECURITY_HEADERS))
 
 
 def build_application(settings: Settings, database: Database | None = None) -> Application:
@@ -69,8 +84,7 @@ def build_application(settings: Settings, database: Database | None = None) -> A
         try:
             yield
         finally:
-            await service.writes.finish()
-            await database.close()
+            await close_service(service)
 
     routes = [
         Route(GRAPHQL_PATH, endpoint),
@@ -81,6 +95,16 @@ def build_application(settings: Settings, database: Database | None = None) -> A
     application = Application(endpoint, routes=routes, lifespan=hold_database)
     application.state.database = database
     return application
+
+
+async def close_service(service: GraphQLService) -> None:
+    """Let writes end, then close the database; both may take a few seconds, no more."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await service.writes.finish()
+            await service.database.close()
+    except TimeoutError:
+        logger.error("the database could not be closed in time")
 
 
 def build_database(settings: Settings) -> Database:

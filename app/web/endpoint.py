@@ -13,11 +13,21 @@ from app.web.admission import Admission
 from app.web.authentication import UNVERIFIED, Authenticator, Finding
 from app.web.explorer.page import Explorer, accepts_page
 from app.web.flights import End, Flight, Flights
-from app.web.headers import ACCEPT, AUTHORIZATION, read_headers
+from app.web.headers import (
+    ACCEPT,
+    AUTHORIZATION,
+    CLOSE,
+    REQUEST_ID,
+    SECURITY_HEADERS,
+    Header,
+    add_headers,
+    read_headers,
+)
+from app.web.identity import RequestIdentity, identify_request
 from app.web.media_types import GRAPHQL_RESPONSE, JSON, choose_media_type
 from app.web.queueing import Overloaded, wait_for_slot
 from app.web.requests import ClientGone, HTTPRefusal, check_body_type, parse_body, parse_query_string, read_body
-from app.web.responses import OVERLOADED, SHUTTING_DOWN, TIMED_OUT, send_refusal, send_response
+from app.web.responses import OVERLOADED, SHUTTING_DOWN, TIMED_OUT, answer_unforeseen, send_refusal, send_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +46,44 @@ class GraphQLEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = read_headers(scope["headers"])
+        identity = identify_request(headers)
         accept = headers.get(ACCEPT)
         if scope["method"] == "GET" and self.explorer is not None and accepts_page((accept or b"").decode("latin-1")):
-            await self.explorer.page_response()(scope, receive, send)
+            more = (*self._make_headers(identity), *SECURITY_HEADERS)
+            await self.explorer.page_response()(scope, receive, add_headers(send, more))
             return
         media_type = choose_media_type(accept)
         try:
-            response = await self._answer(scope, headers, receive, media_type)
+            check_head(scope["method"], headers, media_type)
+            response = await self._answer(scope, headers, receive, identity)
         except ClientGone:
             return
         except HTTPRefusal as refusal:
-            await send_refusal(send, refusal, media_type or JSON)
+            await send_refusal(send, refusal, media_type or JSON, self._make_headers(identity))
         else:
-            await send_response(send, response, media_type or JSON, has_token=AUTHORIZATION in headers)
+            more, has_token = self._make_headers(identity), AUTHORIZATION in headers
+            await send_response(send, response, media_type or JSON, more, has_token=has_token)
+
+    def _make_headers(self, identity: RequestIdentity) -> tuple[Header, ...]:
+        """What is said of the request itself in the head of its answer."""
+        request_id = (REQUEST_ID, identity.request_id.encode())
+        return (request_id, CLOSE) if self.flights.is_ending else (request_id,)
 
     async def _answer(
-        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, media_type: str | None
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, identity: RequestIdentity
     ) -> Response:
         """The response to a request, whose deadlines are kept meanwhile. Raises HTTPRefusal or ClientGone."""
-        check_head(scope["method"], headers, media_type)
-        flight = self.flights.start()
+        flight = self.flights.start(identity)
         try:
             return await self._take(scope, headers, receive, flight)
+        except (HTTPRefusal, ClientGone):
+            raise
         except Overloaded:
             return OVERLOADED
         except asyncio.CancelledError as cancelled:
             return answer_stopped(self.flights.explain(flight, cancelled))
+        except Exception as failure:
+            return answer_unforeseen(failure)
         finally:
             self.flights.finish(flight)
 

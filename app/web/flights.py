@@ -10,6 +10,8 @@ from typing import Any
 
 from starlette.types import Receive
 
+from app.web.identity import RequestIdentity
+
 LOOK_SECONDS = 0.05
 RECEIVE_SECONDS = 10.0
 RUN_SECONDS = 10.0
@@ -25,11 +27,15 @@ class End(Enum):
 
 
 class Flight:
-    """One request: the task that answers it, since which look, and, once it has been received, where its client is."""
+    """One request: what it is called, the task that answers it, since which look, and how its client is told of.
 
-    __slots__ = ("client", "end", "since", "task", "watcher")
+    It has a client only once it has been received.
+    """
 
-    def __init__(self, task: "asyncio.Task[Any] | None", since: int) -> None:
+    __slots__ = ("client", "end", "identity", "since", "task", "watcher")
+
+    def __init__(self, identity: RequestIdentity, task: "asyncio.Task[Any] | None", since: int) -> None:
+        self.identity = identity
         self.task = task
         self.since = since
         self.client: Receive | None = None
@@ -43,13 +49,14 @@ class Flights:
     def __init__(self, *, receive_seconds: float = RECEIVE_SECONDS, run_seconds: float = RUN_SECONDS) -> None:
         self._most_looks_receiving = receive_seconds / LOOK_SECONDS
         self._most_looks_running = run_seconds / LOOK_SECONDS
+        self.is_ending = False
         self._on_their_way: set[Flight] = set()
         self._looks = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self) -> Flight:
+    def start(self, identity: RequestIdentity) -> Flight:
         """The flight of the request that the current task answers; it ends with `finish`."""
-        flight = Flight(asyncio.current_task(), self._looks)
+        flight = Flight(identity, asyncio.current_task(), self._looks)
         self._on_their_way.add(flight)
         if self._timer is None:
             self._look_again()
@@ -71,6 +78,10 @@ class Flights:
         if flight.end is None and flight in self._on_their_way and flight.task is not None:
             flight.end = end
             flight.task.cancel()
+
+    def announce_end(self) -> None:
+        """What is on its way goes on; connections are closed after it."""
+        self.is_ending = True
 
     def stop_all(self) -> None:
         """Stop whatever is still on its way: the process has no more time."""

@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.database.pool import Database
+from app.web.flights import Flights
 
 
 def write_status(http_status: int, **content: str) -> Response:
@@ -17,9 +18,10 @@ async def report_alive(_request: Request) -> Response:
 
 
 async def report_ready(request: Request) -> Response:
-    """200 when the database is reachable and its migrations are current; else 503 and why."""
+    """200 when the database is reachable and its migrations are current; else, and when it is ending, 503 and why."""
+    flights: Flights = request.app.state.flights
     database: Database = request.app.state.database
-    reason = await database.explain_unreadiness()
+    reason = "the service is being stopped" if flights.is_ending else await database.explain_unreadiness()
     if reason is None:
         return write_status(200, status="ready")
     return write_status(503, status="not ready", reason=reason)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import httpx2
 import jwt
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -21,7 +22,9 @@ from app.settings import Settings
 
 FRESH_SECONDS = 600.0
 LEAST_SECONDS_BETWEEN_FETCHES = 10.0
-FETCH_TIMEOUT_SECONDS = 5.0
+FETCH_SECONDS = 5.0
+STALE_SECONDS = 1.0
+MOST_BYTES = 262_144
 MOST_KEYS = 100
 SAFE_SECRET_BYTES = 32
 SECRET_ALGORITHM = "HS256"  # noqa: S105 (a name)
@@ -67,24 +70,28 @@ class ConfiguredKey:
 class PublishedKeys:
     """The key set behind a JWKS URL (RFC 7517), fetched when it is first needed and then kept.
 
-    It is fetched again when it is ten minutes old, or when a token names a key that it lacks, but never more often
-    than every ten seconds. While it cannot be fetched, the keys that are known stay in use.
+    It is fetched again when a token names a key that it lacks, but never more often than every ten seconds; and before
+    it is ten minutes old, while nobody waits for it. While it cannot be fetched, the keys that are known stay in use:
+    whoever needs one that may be outdated waits a second for better knowledge, once in ten.
     """
 
     def __init__(self, url: str, *, fresh_seconds: float = FRESH_SECONDS) -> None:
         self._url = url
         self._fresh_seconds = fresh_seconds
         self._keys: dict[str | None, VerificationKey] = {}
-        self._fetched_at = self._tried_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._fetched_at = self._tried_at = self._current_until = float("-inf")
+        self._fetching: asyncio.Task[None] | None = None
 
     def trusts(self, key_id: str | None, key: VerificationKey) -> bool:
-        return self._choose(key_id) is key and time.monotonic() - self._fetched_at <= self._fresh_seconds
+        return time.monotonic() < self._current_until and self._choose(key_id) is key
 
     async def find_key(self, key_id: str | None) -> VerificationKey | None:
-        if self._choose(key_id) is None or time.monotonic() - self._fetched_at > self._fresh_seconds:
-            async with self._lock:
-                await self._refresh()
+        is_known = self._choose(key_id) is not None
+        if not is_known or time.monotonic() >= self._current_until:
+            is_fresh = time.monotonic() - self._fetched_at <= self._fresh_seconds
+            fetching = self._start_fetching()
+            if fetching is not None and not (is_known and is_fresh):
+                await asyncio.wait([fetching], timeout=STALE_SECONDS if is_known else None)
         if not self._keys:
             raise ServiceUnavailable("The keys that verify tokens cannot be fetched at the moment; try again shortly.")
         return self._choose(key_id)
@@ -94,19 +101,37 @@ class PublishedKeys:
             return next(iter(self._keys.values()))
         return self._keys.get(key_id)
 
-    async def _refresh(self) -> None:
+    def _start_fetching(self) -> "asyncio.Task[None] | None":
+        """The fetch that is going on or may begin; a task of its own, for whoever asked first may leave."""
         now = time.monotonic()
-        if now - self._tried_at < LEAST_SECONDS_BETWEEN_FETCHES:
-            return
-        self._tried_at = now
+        if self._fetching is None and now - self._tried_at >= LEAST_SECONDS_BETWEEN_FETCHES:
+            self._tried_at = now
+            self._current_until = now + LEAST_SECONDS_BETWEEN_FETCHES
+            self._fetching = asyncio.create_task(self._fetch(now))
+        return self._fetching
+
+    async def _fetch(self, now: float) -> None:
         try:
-            async with httpx2.AsyncClient(timeout=FETCH_TIMEOUT_SECONDS) as client:
-                response = await client.get(self._url)
-            response.raise_for_status()
-            self._keys = read_key_set(response.json())
+            async with asyncio.timeout(FETCH_SECONDS):
+                self._keys = read_key_set(orjson.loads(await fetch_bounded(self._url)))
             self._fetched_at = now
-        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as failure:
-            logger.warning("the key set cannot be fetched: %s", failure)
+            self._current_until = now + self._fresh_seconds / 2
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, TimeoutError) as failure:
+            logger.warning("the key set cannot be fetched: %s", failure or "it takes too long")
+        finally:
+            self._fetching = None
+
+
+async def fetch_bounded(url: str) -> bytes:
+    """What is at a URL. Raises ValueError when it is too large to be a key set."""
+    content = b""
+    async with httpx2.AsyncClient() as client, client.stream("GET", url) as response:
+        response.raise_for_status()
+        async for chunk in response.aiter_bytes():
+            content += chunk
+            if len(content) > MOST_BYTES:
+                raise ValueError("it is too large")
+    return content
 
 
 def read_key_set(document: Any) -> dict[str | None, VerificationKey]:

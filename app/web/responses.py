@@ -6,9 +6,9 @@ import orjson
 from starlette.types import Send
 
 from app.errors import OperationTimeout, ServiceError, ServiceUnavailable
-from app.operations.failures import format_service_error
+from app.operations.failures import FormattedError, format_service_error, format_unforeseen
 from app.operations.running import Response, Verdict
-from app.web.headers import Header
+from app.web.headers import SECURITY_HEADERS, Header
 from app.web.media_types import GRAPHQL_RESPONSE, JSON
 from app.web.requests import HTTPRefusal
 
@@ -25,7 +25,6 @@ STATUSES = {
     Verdict.FAILED: 500,
 }
 STATUSES_OF_PLAIN_JSON = STATUSES | {Verdict.REFUSED: 200, Verdict.TIMED_OUT: 200, Verdict.FAILED: 200}
-SECURITY_HEADERS: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 FIXED_HEADERS: dict[str, list[Header]] = {
     media_type: [(b"content-type", f"{media_type}; charset=utf-8".encode()), *SECURITY_HEADERS]
     for media_type in (GRAPHQL_RESPONSE, JSON)
@@ -33,7 +32,16 @@ FIXED_HEADERS: dict[str, list[Header]] = {
 
 
 def write_error(error: ServiceError) -> bytes:
-    return orjson.dumps({"errors": [format_service_error(error)]})
+    return write_errors(format_service_error(error))
+
+
+def write_errors(*errors: FormattedError) -> bytes:
+    return orjson.dumps({"errors": errors})
+
+
+def answer_unforeseen(failure: Exception) -> Response:
+    """What is answered where the service is at fault; the log has the rest."""
+    return Response(write_errors(format_unforeseen(failure)), Verdict.FAILED)
 
 
 OVERLOADED = Response(
@@ -49,14 +57,16 @@ TIMED_OUT = Response(
 )
 
 
-async def send_response(send: Send, response: Response, media_type: str, *, has_token: bool) -> None:
-    """Send a response; plain JSON gets 200 for errors that GraphQL itself tells of."""
+async def send_response(
+    send: Send, response: Response, media_type: str, more: Iterable[Header], *, has_token: bool
+) -> None:
+    """Send a response, with more headers; plain JSON gets 200 for errors that GraphQL itself tells of."""
     verdict = response.verdict
     if verdict is Verdict.EXECUTED:
-        await send_answer(send, 200, FIXED_HEADERS[media_type], response.body)
+        await send_answer(send, 200, [*FIXED_HEADERS[media_type], *more], response.body)
         return
     statuses = STATUSES if media_type == GRAPHQL_RESPONSE else STATUSES_OF_PLAIN_JSON
-    headers = [*FIXED_HEADERS[media_type], *headers_of(verdict, has_token=has_token)]
+    headers = [*FIXED_HEADERS[media_type], *more, *headers_of(verdict, has_token=has_token)]
     await send_answer(send, statuses[verdict], headers, response.body)
 
 
@@ -72,14 +82,14 @@ def headers_of(verdict: Verdict, *, has_token: bool) -> Iterable[Header]:
         yield b"allow", b"POST"
 
 
-async def send_refusal(send: Send, refusal: HTTPRefusal, media_type: str) -> None:
-    body = write_error(refusal.error)
-    more = [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
-    await send_answer(send, refusal.status, [*FIXED_HEADERS[media_type], *more], body)
+async def send_refusal(send: Send, refusal: HTTPRefusal, media_type: str, more: Iterable[Header]) -> None:
+    own = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+    headers = [*FIXED_HEADERS[media_type], *more, *own]
+    await send_answer(send, refusal.status, headers, write_error(refusal.error))
 
 
 async def send_answer(send: Send, status: int, headers: list[Header], body: bytes) -> None:
     """One message with the head, and one with the whole body."""
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,38 +1,99 @@
-"""The server processes, run by uvicorn."""
+"""A server process: uvicorn, which says when it ends, answers all that it has taken on, and then ends well."""
 
+import asyncio
 import os
-import socket
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from socket import socket
 
 import uvicorn
+import uvloop
 
-from app.errors import ConfigurationError
-from app.settings import Settings
+from app.settings import Settings, load_settings
+from app.web.application import Application, build_application
+from app.web.connections import Connection, ConnectionWatch
+from app.web.listening import Listeners
+from app.web.workers import supervise
 
-APPLICATION = "app.web.application:create_application"
-DRAIN_SECONDS = 10
-
-
-def check_address(host: str, port: int) -> None:
-    """Raise ConfigurationError when this process cannot listen there."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as failure:
-        raise ConfigurationError(f"cannot listen on {host}, port {port}: {failure.strerror}") from failure
+NOTICE_SECONDS = 0.3
+DRAIN_SECONDS = 6.0
+KEEP_ALIVE_SECONDS = 75
+TICKS_A_LOOK = 10
 
 
-def run_server(settings: Settings, host: str, port: int, workers: int) -> None:
-    """Serve until a signal; the processes read the settings from their environment."""
-    os.environ.update(settings.as_environment())
-    uvicorn.run(
-        APPLICATION,
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
+class Server(uvicorn.Server):
+    """uvicorn's server of one process.
+
+    Told to end, it is not ready any more and closes connections after their answers, takes no more of them a moment
+    later, and then waits for the requests that it has taken on. It returns from `run` instead of dying by the signal.
+    """
+
+    def __init__(self, application: Application, is_orphaned: Callable[[], bool]) -> None:
+        """`is_orphaned` tells whether the process that started this one is gone, which ends it too."""
+        super().__init__(configure(application))
+        self._application = application
+        self._is_orphaned = is_orphaned
+        self._watch = ConnectionWatch()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_A_LOOK == 0:
+            connections = [each for each in self.server_state.connections if isinstance(each, Connection)]
+            self._watch.look(connections, asyncio.get_running_loop().time())
+        return self._is_orphaned() or await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        self._application.announce_end()
+        await asyncio.sleep(NOTICE_SECONDS)
+        stopping = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._application.stop_requests)
+        await super().shutdown(sockets)
+        stopping.cancel()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def configure(application: Application) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        http=Connection,
+        ws="none",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(DRAIN_SECONDS) + 1,
     )
+
+
+def run_server(settings: Settings, listeners: Sequence[Listeners]) -> None:
+    """Serve until a signal: in this process, or where there are listeners for several, in one process for each."""
+    if len(listeners) == 1:
+        run_process(settings, listeners[0], lambda: False)
+        return
+    os.environ.update(settings.as_environment())
+    supervise(run_worker, listeners)
+
+
+def run_worker(listeners: Listeners, parent: int) -> None:
+    """Serve in a process that `parent` has started, whose settings are in its environment, and end when it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # A terminal sends it to all; the parent tells when to end.
+    run_process(load_settings(os.environ), listeners, lambda: os.getppid() != parent)
+
+
+def run_process(settings: Settings, listeners: Listeners, is_orphaned: Callable[[], bool]) -> None:
+    async def serve() -> None:
+        await Server(build_application(settings), is_orphaned).serve(listeners)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())

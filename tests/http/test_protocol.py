@@ -6,8 +6,10 @@ import httpx2
 import orjson
 import pytest
 from starlette.applications import Starlette
+from starlette.types import Message
 
 from tests.support.media_types import GRAPHQL_RESPONSE
+from tests.support.requests import ask
 from tests.support.service import READ_SCOPE, WRITE_SCOPE, RecordingDatabase, make_token
 from tests.support.serving import serve
 
@@ -152,3 +154,19 @@ async def test_over_a_real_server_a_head_has_no_body_and_the_connection_stays_us
 @pytest.mark.parametrize("path", ["/", "/graphql/", "/graphql/none", "/healthz/", "/GRAPHQL"])
 async def test_other_paths_do_not_exist(bare: httpx2.AsyncClient, path: str) -> None:
     assert (await bare.get(path, params=TYPENAME)).status_code in (404, 307)
+
+
+async def test_a_fault_before_graphql_has_anything_to_say_shows_its_id_alone(
+    application: Starlette, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = ask("{ __typename }")
+
+    async def fail() -> Message:
+        raise RuntimeError("an internal matter")
+
+    client.give = fail  # type: ignore[method-assign]
+    await client.send_to(application)
+    [error] = client.content["errors"]
+    assert (client.status, error["extensions"]["code"]) == (500, "INTERNAL_SERVER_ERROR")
+    assert "matter" not in str(client.content)
+    assert error["extensions"]["errorId"] in caplog.text

@@ -1,13 +1,15 @@
 """Tokens verified by the key set that an identity provider publishes: rotation, outages, and keys of no use."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx2
 import jwt
+import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
@@ -15,6 +17,7 @@ import app.web.keys
 from tests.http.conftest import ServiceBuilder
 from tests.support.key_server import KeyServer, PrivateKey, publish, serve_keys
 from tests.support.service import READ_SCOPE
+from tests.support.waiting import wait_until
 
 OLD, NEW = (ed25519.Ed25519PrivateKey.generate() for _ in range(2))
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -119,7 +122,7 @@ async def test_known_keys_stay_in_use_while_new_ones_cannot_be_fetched(
 ) -> None:
     token = sign(OLD, "old", site_id)
     assert await ask(client, token) == 200
-    monkeypatch.setattr(app.web.keys, "FETCH_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(app.web.keys, "FETCH_SECONDS", 0.05)
     changes: dict[str, dict[str, Any]] = {
         "status": {"status": 500},
         "nonsense": {"content": b"<html>"},
@@ -131,6 +134,59 @@ async def test_known_keys_stay_in_use_while_new_ones_cannot_be_fetched(
         clock.pass_(TEN_MINUTES + 1)
         assert await ask(client, token) == 200
     assert keys.fetches == 4
+
+
+async def test_keys_are_fetched_anew_before_they_are_old_and_nobody_waits(
+    client: httpx2.AsyncClient, keys: KeyServer, site_id: UUID, clock: SimpleNamespace
+) -> None:
+    old, new = sign(OLD, "old", site_id), sign(NEW, "new", site_id)
+    assert await ask(client, old) == 200
+    keys.holds(publish(NEW, "new"))
+    keys.delay = 0.3
+    clock.pass_(TEN_MINUTES / 2 + 1)
+    started = time.monotonic()
+    assert await ask(client, old) == 200
+    assert time.monotonic() - started < 0.3
+
+    async def is_dropped() -> bool:
+        return await ask(client, old) == 401
+
+    await wait_until(is_dropped)
+    assert await ask(client, new) == 200
+    assert keys.fetches == 2
+
+
+async def test_in_an_outage_a_known_key_is_waited_for_a_short_while_and_once(
+    client: httpx2.AsyncClient, keys: KeyServer, site_id: UUID, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, other = sign(OLD, "old", site_id), sign(OLD, "old", uuid4())
+    assert await ask(client, token) == 200
+    monkeypatch.setattr(app.web.keys, "STALE_SECONDS", 0.1)
+    keys.delay = 2
+    clock.pass_(TEN_MINUTES + 1)
+    started = time.monotonic()
+    assert await ask(client, token) == 200
+    assert await ask(client, token) == 200
+    assert await ask(client, other) == 200
+    assert time.monotonic() - started < 1.5
+    assert keys.fetches == 2
+
+
+async def test_a_caller_who_leaves_does_not_end_the_fetch_for_others(
+    client: httpx2.AsyncClient, keys: KeyServer, site_id: UUID
+) -> None:
+    keys.delay = 0.2
+    token = sign(OLD, "old", site_id)
+    first = asyncio.create_task(ask(client, token))
+    await wait_until(lambda: keys.fetches == 1)
+    first.cancel()
+    assert await ask(client, token) == 200
+    assert keys.fetches == 1
+
+
+async def test_a_key_set_without_end_is_none(client: httpx2.AsyncClient, keys: KeyServer, site_id: UUID) -> None:
+    keys.content = orjson.dumps({"keys": [publish(OLD, "old")]}) + b" " * 300_000
+    assert await ask(client, sign(OLD, "old", site_id)) == 503
 
 
 @pytest.mark.parametrize(

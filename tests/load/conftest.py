@@ -14,6 +14,7 @@ from app.web.authentication import build_authenticator
 from app.web.endpoint import GraphQLEndpoint
 from app.web.flights import Flights
 from tests.support.service import SECRET, RecordingDatabase
+from tests.support.waiting import wait_until
 
 BuildEndpoint = Callable[..., GraphQLEndpoint]
 Lock = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
@@ -58,3 +59,13 @@ def lock(database_url: str) -> Lock:
             await owner.close()
 
     return hold
+
+
+async def wait_for_waiting(watcher: asyncpg.Connection, count: int) -> None:
+    """Wait until so many of the service's connections wait for a lock."""
+
+    async def holds() -> bool:
+        waiting: int = await watcher.fetchval(WAITING)
+        return waiting == count
+
+    await wait_until(holds)

@@ -3,15 +3,13 @@
 import asyncio
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from app.web.endpoint import GraphQLEndpoint
-from tests.load.conftest import WAITING, BuildEndpoint, Lock
+from tests.load.conftest import BuildEndpoint, Lock, wait_for_waiting
 from tests.support.mutations import SET, make_input
 from tests.support.requests import Client, ask
 from tests.support.service import READ_SCOPE, WRITE_SCOPE, RecordingDatabase, make_token
-from tests.support.waiting import wait_until
 
 COUNT = "{ attendances { totalCount } }"
 ENTITIES = """
@@ -25,16 +23,6 @@ PARTS_OF_A_BODY = {"silent": [], "trickling": [b'{"query": '], "almost whole": [
 @pytest.fixture
 async def token(site_id: UUID) -> str:
     return make_token(site_id, READ_SCOPE, WRITE_SCOPE)
-
-
-async def wait_for_waiting(watcher: asyncpg.Connection, count: int) -> None:
-    """Wait until so many of the service's connections wait for a lock."""
-
-    async def holds() -> bool:
-        waiting: int = await watcher.fetchval(WAITING)
-        return waiting == count
-
-    await wait_until(holds)
 
 
 def start(client: Client, endpoint: GraphQLEndpoint) -> "asyncio.Task[None]":

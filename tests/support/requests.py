@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message
 from tests.support.media_types import GRAPHQL_RESPONSE, JSON
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Client:
     """One request: `parts` of its body are sent, the rest of it never is; `leaves` ends the connection."""
 
