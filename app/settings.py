@@ -36,6 +36,11 @@ class Settings:
     document_cache_size: int = 1000
     max_body_bytes: int = 262_144
     max_document_tokens: int = 1000
+    max_document_characters: int = 32_768
+    max_depth: int = 16
+    max_aliases: int = 30
+    max_cost: int = 10_000
+    max_variable_values: int = 5000
 
     @property
     def has_key(self) -> bool:
@@ -76,6 +81,11 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         document_cache_size=read_number(given, "DOCUMENT_CACHE_SIZE", 1000, at_most=100_000),
         max_body_bytes=read_number(given, "MAX_BODY_BYTES", 262_144, at_most=16 * 1024 * 1024),
         max_document_tokens=read_number(given, "MAX_DOCUMENT_TOKENS", 1000, at_most=100_000),
+        max_document_characters=read_number(given, "MAX_DOCUMENT_CHARACTERS", 32_768, at_most=16 * 1024 * 1024),
+        max_depth=read_number(given, "MAX_DEPTH", 16, at_most=100),
+        max_aliases=read_number(given, "MAX_ALIASES", 30, at_most=10_000),
+        max_cost=read_number(given, "MAX_COST", 10_000, at_most=100_000_000),
+        max_variable_values=read_number(given, "MAX_VARIABLE_VALUES", 5000, at_most=1_000_000),
     )
 
 

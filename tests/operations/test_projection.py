@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from app.operations import running
 from app.operations.documents import Documents
 from app.operations.executing import ProjectingExecutor
+from app.operations.limits import Limits
 from app.operations.permissions import Caller
 from app.operations.running import GraphQLRequest, GraphQLService, run_request
 from app.schema.permissions import Permission
@@ -19,6 +20,7 @@ from tests.support.random_operations import draw_operation
 from tests.support.service import Record, RecordingDatabase, store
 
 CASES = 600
+WIDE = Limits(tokens=5000, depth=100, aliases=10_000, cost=10**9)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ async def test_both_executors_give_the_same_answer(
     bookings = [str(record.booking_id) for record in records[:3]]
     query = data.draw(draw_operation(ids, bookings, [record.session_id for record in records[:3]]))
     size = data.draw(st.sampled_from([None, 2, 101]))
-    service = GraphQLService(Documents(size=10, most_tokens=5000, introspection=False), database, print_schema())
+    service = GraphQLService(Documents(size=10, limits=WIDE, introspection=False), database, print_schema())
 
     async def authenticate() -> Caller:
         return Caller(site_id, frozenset(Permission))
