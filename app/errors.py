@@ -42,7 +42,13 @@ class CursorMismatch(ServiceError):
 
 
 class OperationTooComplex(ServiceError):
+    """A request beyond a limit, which `limit` names for those who count refusals."""
+
     code = "OPERATION_TOO_COMPLEX"
+
+    def __init__(self, message: str, *, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class Unauthenticated(ServiceError):

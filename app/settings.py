@@ -40,6 +40,11 @@ class Settings:
     max_running: int = 20
     max_queued: int = 80
     site_share: int = 50
+    max_document_characters: int = 32_768
+    max_depth: int = 16
+    max_aliases: int = 30
+    max_cost: int = 10_000
+    max_variable_values: int = 5000
 
     @property
     def has_key(self) -> bool:
@@ -86,6 +91,11 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         max_running=max_running,
         max_queued=read_number(given, "MAX_QUEUED", 4 * max_running, at_most=100_000),
         site_share=read_number(given, "SITE_SHARE", 50, at_most=100),
+        max_document_characters=read_number(given, "MAX_DOCUMENT_CHARACTERS", 32_768, at_most=16 * 1024 * 1024),
+        max_depth=read_number(given, "MAX_DEPTH", 16, at_most=100),
+        max_aliases=read_number(given, "MAX_ALIASES", 30, at_most=10_000),
+        max_cost=read_number(given, "MAX_COST", 10_000, at_most=100_000_000),
+        max_variable_values=read_number(given, "MAX_VARIABLE_VALUES", 5000, at_most=1_000_000),
     )
 
 

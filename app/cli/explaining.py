@@ -13,6 +13,7 @@ from app.errors import ConfigurationError
 from app.operations.documents import Documents, Operation
 from app.operations.explaining import explain_operation
 from app.operations.failures import RequestRefused
+from app.operations.limits import read_limits
 from app.settings import Settings
 
 
@@ -51,7 +52,7 @@ def read_variables(text: str) -> dict[str, Any]:
 
 
 def read_operation(settings: Settings, text: str, name: str | None) -> Operation:
-    documents = Documents(size=1, most_tokens=settings.max_document_tokens, introspection=True)
+    documents = Documents(size=1, limits=read_limits(settings), introspection=True)
     try:
         return documents.find_operation(text, name)
     except RequestRefused as refusal:

@@ -1,35 +1,30 @@
-"""Documents parsed, validated and looked through once per text, and kept in a bounded cache."""
+"""Documents parsed, validated and looked through once per text, and kept in bounded caches."""
 
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
-from graphql import (
-    DocumentNode,
-    GraphQLError,
-    NoSchemaIntrospectionCustomRule,
-    OperationDefinitionNode,
-    OperationType,
-    parse,
-    specified_rules,
-    validate,
-)
+from graphql import DocumentNode, OperationDefinitionNode, OperationType
 
-from app.errors import BadUserInput, OperationTooComplex, ParseFailed, ValidationFailed
-from app.operations.failures import FormattedError, RequestRefused, format_request_error, format_service_error, refuse
+from app.errors import BadUserInput, OperationTooComplex
+from app.operations.cache import BoundedCache
+from app.operations.cost import Cost
+from app.operations.costing import CostReader, read_defaults
+from app.operations.failures import RequestRefused, refuse
+from app.operations.limits import Limits, check_cost, check_shape, check_text, check_variables, too_deep
+from app.operations.parsing import parse_document, validate_document
 from app.operations.permissions import compute_permissions
 from app.schema.permissions import Permission
-from app.schema.schema import SCHEMA
 
-MOST_VALIDATION_ERRORS = 5
-LONGEST_TEXT_KEPT = 16_384
-LIMIT_EXCEEDED = ("Syntax Error: Document contains more", "Syntax Error: Document is nested too deeply")
+TOKENS_OF_AN_AVERAGE = 100
+CHARACTERS_LIKE_A_TOKEN = 256
+DIGEST_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation of a valid document, and what a caller must be allowed to do to run it.
+    """An operation of a valid document, what a caller must be allowed to do to run it, and what it costs.
 
     `compiled` keeps what it was compiled to, for as long as the document is kept.
     """
@@ -37,6 +32,8 @@ class Operation:
     document: DocumentNode
     definition: OperationDefinitionNode
     permissions: frozenset[Permission]
+    records: Cost
+    defaults: Mapping[str, Any]
     compiled: dict[Hashable, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -47,79 +44,100 @@ class Operation:
     def is_mutation(self) -> bool:
         return self.definition.operation is OperationType.MUTATION
 
+    def cost(self, variables: Mapping[str, Any]) -> int:
+        """How many records the operation can return with these variables, as JSON has them."""
+        if not self.records.varying:
+            return self.records.fixed
+        return self.records.compute({**self.defaults, **variables} if self.defaults else variables, {})
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """What is known of a text: its operations by name, or why it is refused."""
 
-    operations: dict[str | None, Operation]
-    errors: Sequence[FormattedError] = ()
+Operations = Mapping[str | None, Operation]
 
 
 class Documents:
-    """The documents that were seen last, by their texts; refused ones too, so that a repetition costs nothing."""
+    """The documents that were seen last by their texts, and the refused ones by digest, so that each is read once.
 
-    def __init__(self, *, size: int, most_tokens: int, introspection: bool) -> None:
-        self._size = size
-        self._most_tokens = most_tokens
+    What valid ones take is bounded as if all were of average length, so that long ones leave room for fewer.
+    """
+
+    def __init__(self, *, size: int, limits: Limits, introspection: bool) -> None:
+        self.limits = limits
         self.introspection = introspection
-        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._valid: BoundedCache[str, Operations] = BoundedCache(size, size * TOKENS_OF_AN_AVERAGE)
+        self._refused: BoundedCache[bytes, RequestRefused] = BoundedCache(size, size)
 
     def find_operation(self, text: str, name: str | None) -> Operation:
-        """The operation to run. Raises RequestRefused for an invalid document, or when the name finds none."""
-        document = self._kept.get(text)
-        if document is None:
-            document = self._keep(text, self._read(text))
-        else:
-            self._kept.move_to_end(text)
-        if document.errors:
-            raise RequestRefused(document.errors)
-        return choose_operation(document, name)
+        """The operation to run. Raises RequestRefused for a document that is refused, or when the name finds none."""
+        operations = self._valid.find(text)
+        if operations is None:
+            operations = self._read_new(text)
+        return choose_operation(operations, name)
 
-    def _keep(self, text: str, document: Document) -> Document:
-        if len(text) <= LONGEST_TEXT_KEPT:
-            self._kept[text] = document
-            if len(self._kept) > self._size:
-                self._kept.popitem(last=False)
-        return document
-
-    def _read(self, text: str) -> Document:
+    def check_request(self, operation: Operation, variables: Mapping[str, Any]) -> None:
+        """Raise RequestRefused for variables that hold too many values, or with which an operation costs too much."""
         try:
-            parsed = parse(text, max_lexical_tokens=self._most_tokens, max_comments=self._most_tokens)
-        except GraphQLError as error:
-            is_limit = error.message.startswith(LIMIT_EXCEEDED)
-            code = OperationTooComplex.code if is_limit else ParseFailed.code
-            return Document({}, [format_request_error(code, error)])
-        except RecursionError:
-            return Document({}, [format_service_error(OperationTooComplex("The document is nested too deeply."))])
-        return self._validate(parsed)
+            check_variables(self.limits, variables)
+            check_cost(self.limits, operation.cost(variables))
+        except OperationTooComplex as beyond:
+            raise refuse(beyond) from beyond
 
-    def _validate(self, parsed: DocumentNode) -> Document:
-        rules = specified_rules if self.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+    def _read_new(self, text: str) -> Operations:
+        """Read a text that is not among the valid ones."""
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_SIZE).digest()
+        known = self._refused.find(digest)
+        if known is not None:
+            raise RequestRefused(known.errors, known.limit)
         try:
-            errors = validate(
-                SCHEMA, parsed, rules, max_errors=MOST_VALIDATION_ERRORS, hide_suggestions=not self.introspection
-            )
-            if errors:
-                return Document({}, [format_request_error(ValidationFailed.code, error, parsed) for error in errors])
-            return Document(read_operations(parsed))
-        except RecursionError:
-            return Document({}, [format_service_error(OperationTooComplex("The document is nested too deeply."))])
+            operations = read_operations(text, self.limits, introspection=self.introspection)
+        except RequestRefused as refusal:
+            self._refused.keep(digest, RequestRefused(refusal.errors, refusal.limit))
+            raise
+        self._valid.keep(text, operations, weigh(text, operations))
+        return operations
 
 
-def read_operations(parsed: DocumentNode) -> dict[str | None, Operation]:
+def read_operations(text: str, limits: Limits, *, introspection: bool) -> Operations:
+    """The operations of a document by their names. Raises RequestRefused for one that is invalid or beyond a limit."""
+    try:
+        check_text(limits, text)
+        parsed = parse_document(text, limits)
+        check_shape(limits, parsed)
+        validate_document(parsed, introspection=introspection)
+        operations = prepare_operations(parsed)
+        for operation in operations.values():
+            if not operation.records.varying:
+                check_cost(limits, operation.records.fixed)
+    except OperationTooComplex as beyond:
+        raise refuse(beyond) from beyond
+    except RecursionError as overflow:
+        raise refuse(too_deep()) from overflow
+    return operations
+
+
+def prepare_operations(parsed: DocumentNode) -> Operations:
+    """All that is known of a valid document's operations before they run."""
+    costs = CostReader(parsed)
     definitions = [node for node in parsed.definitions if isinstance(node, OperationDefinitionNode)]
-    operations = [Operation(parsed, node, compute_permissions(parsed, node)) for node in definitions]
+    operations = [
+        Operation(parsed, node, compute_permissions(parsed, node), costs.read_operation(node), read_defaults(node))
+        for node in definitions
+    ]
     return {operation.name: operation for operation in operations}
 
 
-def choose_operation(document: Document, name: str | None) -> Operation:
+def weigh(text: str, operations: Operations) -> int:
+    """What a document takes in memory, in tokens: each comes with the node that it is a part of."""
+    tokens: int = next((each.document.token_count for each in operations.values()), 0)
+    return tokens + len(text) // CHARACTERS_LIKE_A_TOKEN
+
+
+def choose_operation(operations: Operations, name: str | None) -> Operation:
     """Follows "GetOperation" of the GraphQL specification."""
     if name is None:
-        if len(document.operations) == 1:
-            return next(iter(document.operations.values()))
-        given = "holds several operations: name one" if document.operations else "holds no operation"
+        if len(operations) == 1:
+            return next(iter(operations.values()))
+        given = "holds several operations: name one" if operations else "holds no operation"
         raise refuse(BadUserInput(f"The document {given}.", argument="operationName"))
-    if name not in document.operations:
+    if name not in operations:
         raise refuse(BadUserInput("The document holds no operation of this name.", argument="operationName"))
-    return document.operations[name]
+    return operations[name]

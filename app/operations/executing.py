@@ -61,6 +61,16 @@ class ProjectingExecutor(Executor[Any]):
                 pass
         return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
 
+    def handle_field_error(
+        self,
+        raw_error: Exception,
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        path: Path,
+    ) -> None:
+        """Locate the error at the field's first selection: to find the lines of many takes long, an error at a time."""
+        super().handle_field_error(raw_error, return_type, field_details_list[:1], path)
+
     def find_projection(self, type_: GraphQLObjectType, field_details_list: FieldDetailsList) -> Write | None:
         """The function for a selection on a type; None when the selection is not plain."""
         key = (type_, id(field_details_list))

@@ -5,26 +5,33 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from graphql import DocumentNode, GraphQLError, GraphQLFormattedError
+from graphql import GraphQLError, GraphQLFormattedError
 
-from app.errors import BadUserInput, InternalServerError, ServiceError
-from app.operations.locations import find_argument
+from app.errors import BadUserInput, InternalServerError, OperationTooComplex, ServiceError
+from app.operations.locations import ArgumentFinder
 
 logger = logging.getLogger("attendance.operations")
+
+LONGEST_MESSAGE = 1000
 
 FormattedError = dict[str, Any]
 
 
 class RequestRefused(Exception):
-    """A request that is answered without running anything: `errors` is the whole response."""
+    """A request that is answered without running anything: `errors` is the whole response.
 
-    def __init__(self, errors: Sequence[FormattedError]) -> None:
+    `limit` names the limit that the request is beyond, if it is refused for that.
+    """
+
+    def __init__(self, errors: Sequence[FormattedError], limit: str | None = None) -> None:
         super().__init__(errors)
         self.errors = errors
+        self.limit = limit
 
 
 def refuse(error: ServiceError) -> RequestRefused:
-    return RequestRefused([format_service_error(error)])
+    limit = error.limit if isinstance(error, OperationTooComplex) else None
+    return RequestRefused([format_service_error(error)], limit)
 
 
 def format_service_error(error: ServiceError) -> FormattedError:
@@ -34,19 +41,19 @@ def format_service_error(error: ServiceError) -> FormattedError:
     return {"message": error.message, "extensions": extensions}
 
 
-def format_request_error(code: str, error: GraphQLError, document: DocumentNode | None = None) -> FormattedError:
+def format_request_error(code: str, error: GraphQLError, arguments: ArgumentFinder | None = None) -> FormattedError:
     """An error of the GraphQL library that keeps a request from being run."""
     extensions = {"code": code}
-    if document is not None and (argument := find_argument(document, error)) is not None:
+    if arguments is not None and (argument := arguments.find_argument(error)) is not None:
         extensions["argument"] = argument
     return {**locate(error), "extensions": extensions}
 
 
-def format_field_error(error: GraphQLError, document: DocumentNode) -> FormattedError:
+def format_field_error(error: GraphQLError, arguments: ArgumentFinder) -> FormattedError:
     """An error that a field ended in. What the service did not foresee is logged, and shown by its id alone."""
     cause = error.original_error
     if cause is None or isinstance(cause, GraphQLError):
-        return format_request_error(BadUserInput.code, error, document)
+        return format_request_error(BadUserInput.code, error, arguments)
     shown = format_service_error(cause) if isinstance(cause, ServiceError) else format_unforeseen(cause)
     return {**locate(error), **shown}
 
@@ -61,7 +68,9 @@ def format_unforeseen(failure: BaseException) -> FormattedError:
 
 def locate(error: GraphQLError) -> GraphQLFormattedError:
     """The message, locations and path of an error, without any extensions of the library's own."""
-    located: GraphQLFormattedError = {"message": error.message}
+    message = error.message
+    shown = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
+    located: GraphQLFormattedError = {"message": shown}
     if error.locations:
         located["locations"] = [location.formatted for location in error.locations]
     if error.path is not None:

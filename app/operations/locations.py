@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from graphql import (
     ArgumentNode,
@@ -51,26 +52,39 @@ def list_children(node: Node) -> Iterator[Node]:
                 yield child
 
 
-def find_argument(document: DocumentNode, error: GraphQLError) -> str | None:
-    """The path of the argument at fault; None where the error is about something else."""
-    if not error.nodes:
-        return None
-    paths = ArgumentPaths()
-    paths.collect(document, "")
-    for node in error.nodes:
-        if isinstance(node, VariableDefinitionNode):
-            return find_variable_argument(paths, node.variable.name.value, error.message)
-    found = [paths.of_nodes[id(node)] for node in error.nodes if id(node) in paths.of_nodes]
-    if found:
-        return found[0]
-    named = ARGUMENT_NAME.search(error.message)
-    return named[1] if named else find_alike(paths, error.nodes[0])
+class ArgumentFinder:
+    """Finds the arguments at fault in a document, which is looked through once, for its first error."""
 
+    def __init__(self, document: DocumentNode) -> None:
+        self._document = document
 
-def find_alike(paths: ArgumentPaths, node: Node) -> str | None:
-    """The path of the first literal that reads the same: the library coerces a copy of some, and names that."""
-    text = print_ast(node)
-    return next((path for each, path in paths.nodes if each.kind == node.kind and print_ast(each) == text), None)
+    @cached_property
+    def _paths(self) -> ArgumentPaths:
+        paths = ArgumentPaths()
+        paths.collect(self._document, "")
+        return paths
+
+    @cached_property
+    def _paths_of_texts(self) -> dict[tuple[str, str], str]:
+        """The path of the first literal that reads so, by its kind and text."""
+        return {(node.kind, print_ast(node)): path for node, path in reversed(self._paths.nodes)}
+
+    def find_argument(self, error: GraphQLError) -> str | None:
+        """The path of the argument at fault; None where the error is about something else."""
+        if not error.nodes:
+            return None
+        for node in error.nodes:
+            if isinstance(node, VariableDefinitionNode):
+                return find_variable_argument(self._paths, node.variable.name.value, error.message)
+        found = [self._paths.of_nodes[id(node)] for node in error.nodes if id(node) in self._paths.of_nodes]
+        if found:
+            return found[0]
+        named = ARGUMENT_NAME.search(error.message)
+        return named[1] if named else self.find_alike(error.nodes[0])
+
+    def find_alike(self, node: Node) -> str | None:
+        """The path of the first literal that reads the same: the library coerces a copy of some, and names that."""
+        return self._paths_of_texts.get((node.kind, print_ast(node)))
 
 
 def find_variable_argument(paths: ArgumentPaths, variable: str, message: str) -> str:

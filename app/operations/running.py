@@ -32,6 +32,7 @@ from app.operations.failures import (
     format_unforeseen,
     refuse,
 )
+from app.operations.locations import ArgumentFinder
 from app.operations.permissions import Caller, require_permissions
 from app.operations.variants import PathCounts, find_compiled
 from app.operations.writes import Writes
@@ -110,6 +111,7 @@ async def run_request(
             return write_refusal(
                 [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED
             )
+        service.documents.check_request(operation, request.variables)
         caller = await admit(operation, authenticate)
         return await run_operation(operation, request.variables, caller, service)
     except RequestRefused as refusal:
@@ -186,14 +188,16 @@ def write_response(operation: Operation, result: ExecutionResult) -> Response:
         return Response(orjson.dumps({"data": result.data}), Verdict.EXECUTED)
     if result.data is None and all(error.path is None for error in result.errors):
         return write_refusal(format_variable_errors(operation, result.errors), Verdict.REFUSED)
-    errors = [format_field_error(error, operation.document) for error in result.errors]
+    arguments = ArgumentFinder(operation.document)
+    errors = [format_field_error(error, arguments) for error in result.errors]
     body = orjson.dumps({"errors": errors, "data": result.data})
     worst = find_verdict(errors, Verdict.EXECUTED)
     return Response(body, worst if result.data is None or worst is Verdict.UNAVAILABLE else Verdict.EXECUTED)
 
 
 def format_variable_errors(operation: Operation, errors: Sequence[GraphQLError]) -> list[FormattedError]:
-    return [format_request_error(BadUserInput.code, error, operation.document) for error in errors]
+    arguments = ArgumentFinder(operation.document)
+    return [format_request_error(BadUserInput.code, error, arguments) for error in errors]
 
 
 def write_refusal(errors: Sequence[FormattedError], verdict: Verdict) -> Response:

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from app.database.pool import Database
 from app.errors import ConfigurationError
 from app.operations.documents import Documents
+from app.operations.limits import read_limits
 from app.operations.running import GraphQLService
 from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
@@ -65,7 +66,7 @@ def build_application(settings: Settings, database: Database | None = None) -> A
     explorer = Explorer(settings.explorer_token) if settings.explorer else None
     documents = Documents(
         size=settings.document_cache_size,
-        most_tokens=settings.max_document_tokens,
+        limits=read_limits(settings),
         introspection=settings.introspection,
     )
     service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes), settings.compiled)

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from app.operations.documents import Documents
+from app.operations.limits import Limits
 from app.operations.permissions import Caller
 from app.operations.running import GraphQLRequest, GraphQLService, run_request
 from app.schema.permissions import Permission
@@ -211,7 +212,7 @@ async def test_variables_are_left_as_they_came_and_serve_again(
     async def authenticate() -> Caller:
         return Caller(site_id, frozenset({Permission.READ}))
 
-    service = GraphQLService(Documents(size=1, most_tokens=1000, introspection=False), database, sdl="")
+    service = GraphQLService(Documents(size=1, limits=Limits(), introspection=False), database, sdl="")
     variables = {
         "representations": [
             *represent("Attendance", [records[0].id]),

@@ -135,7 +135,7 @@ async def test_a_gateway_may_ask_for_a_connection_under_twenty_aliases(
         for n in range(20)
     )
     with database.recording() as sent:
-        found = await caller.data(BOOKINGS.format(aliases), ids=list_bookings(records))
+        found = await caller.data(BOOKINGS.format(aliases), ids=list_bookings(records)[:50])
     assert len(sent) == 20
     assert [len(page["edges"]) for page in found["bookings"][2].values()] == [0, 1, 2, *[3] * 17]
 

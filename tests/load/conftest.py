@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from app.operations.documents import Documents
+from app.operations.limits import Limits
 from app.operations.running import GraphQLService
 from app.settings import load_settings
 from app.web.admission import Admission
@@ -32,7 +33,7 @@ def build_endpoint(database: RecordingDatabase) -> BuildEndpoint:
         *, receive: float = 10, run: float = 10, most_running: int = 20, most_queued: int = 80
     ) -> GraphQLEndpoint:
         return GraphQLEndpoint(
-            GraphQLService(Documents(size=10, most_tokens=1000, introspection=False), database, ""),
+            GraphQLService(Documents(size=10, limits=Limits(), introspection=False), database, ""),
             build_authenticator(load_settings({"ATTENDANCE_JWT_SECRET": SECRET})),
             Admission(most_running, most_queued, site_share=50),
             Flights(receive_seconds=receive, run_seconds=run),

@@ -13,6 +13,7 @@ from app.operations.running import GraphQLRequest, GraphQLService, run_request
 from app.operations.variants import PathCounts
 from app.schema.permissions import Permission
 from app.schema.schema import print_schema
+from tests.operations.test_projection import WIDE
 from tests.reading.test_oracle import make_records
 from tests.support import differential
 from tests.support.random_operations import gather_content, make_operation, make_variables
@@ -42,7 +43,7 @@ async def site(database: RecordingDatabase) -> tuple[UUID, list[Record]]:
 @pytest.fixture(scope="module")
 def services(database: RecordingDatabase) -> tuple[GraphQLService, GraphQLService]:
     """The service that compiles, and the one that does not."""
-    documents = Documents(size=10, most_tokens=50_000, introspection=False)
+    documents = Documents(size=10, limits=WIDE, introspection=False)
     compiled = GraphQLService(documents, database, print_schema())
     return compiled, replace(compiled, compiles=False, paths=PathCounts())
 

@@ -9,6 +9,7 @@ from graphql.execution import Executor
 from app.operations import running
 from app.operations.documents import Documents
 from app.operations.executing import ProjectingExecutor
+from app.operations.limits import Limits
 from app.operations.permissions import Caller
 from app.operations.running import GraphQLRequest, GraphQLService, run_request
 from app.schema.permissions import Permission
@@ -18,6 +19,7 @@ from tests.support.random_operations import gather_content, make_operation, make
 from tests.support.service import Record, RecordingDatabase, store
 
 CASES = 600
+WIDE = Limits(tokens=50_000, characters=10**6, depth=100, aliases=10**5, cost=10**9)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ async def test_both_executors_give_the_same_answer(
 ) -> None:
     site_id, records = site
     content = gather_content(records[:4])
-    documents = Documents(size=10, most_tokens=50_000, introspection=False)
+    documents = Documents(size=10, limits=WIDE, introspection=False)
     service = GraphQLService(documents, database, print_schema(), compiles=False)
 
     async def authenticate() -> Caller:

@@ -12,7 +12,7 @@ from app.operations.writers import quote
 from tests.support.service import GraphQLClient, Record, RecordingDatabase, store
 from tests.writing.test_odd_sessions import ODD_SESSIONS
 
-PIECES = [*"\"\\\b\f\n\r\t\x01\x1f\x7f\x80\u2028\u2029é中😀", "</script>", "\\u0000"]
+PIECES = [*'"\\\b\f\n\r\t\x01\x1f\x7f\x80\u2028\u2029é中😀', "</script>", "\\u0000"]
 TEXTS = 400
 QUERY = """
 query($after: String) {

@@ -1,0 +1,74 @@
+"""From a text to a valid document: parsed and validated by graphql-core, each within bounds."""
+
+import re
+from bisect import bisect_right
+from functools import cached_property
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    NoSchemaIntrospectionCustomRule,
+    Source,
+    SourceLocation,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.validation.rules import overlapping_fields_can_be_merged
+
+from app.errors import ParseFailed, ValidationFailed
+from app.operations.failures import RequestRefused, format_request_error
+from app.operations.limits import Limits, refuse_beyond, too_deep, too_repetitive
+from app.operations.locations import ArgumentFinder
+from app.schema.schema import SCHEMA
+
+MOST_VALIDATION_ERRORS = 5
+MOST_FIELD_COMPARISONS = 12_000
+TOO_MANY = re.compile(r"Syntax Error: Document contains more than \d+ (tokens|comments)\.")
+TOO_DEEP = "Syntax Error: Document is nested too deeply"
+ABORTED = "Validation aborted."
+LINE_END = re.compile(r"\r\n|[\n\r]")
+
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_FIELD_COMPARISONS
+
+
+class IndexedSource(Source):
+    """A text that finds its lines once, however many errors there are to be located in it."""
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in LINE_END.finditer(self.body))]
+
+    def get_location(self, position: int) -> SourceLocation:
+        line = bisect_right(self.line_starts, position)
+        return SourceLocation(line, position + 1 - self.line_starts[line - 1])
+
+
+def parse_document(text: str, limits: Limits) -> DocumentNode:
+    """Follows "Document Syntax" of the GraphQL specification.
+
+    Raises RequestRefused for a text that is no document, OperationTooComplex for one that is too long or too deep.
+    """
+    try:
+        return parse(IndexedSource(text), max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
+    except GraphQLError as error:
+        beyond = TOO_MANY.match(error.message)
+        if beyond:
+            refuse_beyond(f"The document has too many {beyond[1]}", beyond[1], limits.tokens)
+        if error.message.startswith(TOO_DEEP):
+            raise too_deep() from error
+        raise RequestRefused([format_request_error(ParseFailed.code, error)]) from error
+
+
+def validate_document(document: DocumentNode, *, introspection: bool) -> None:
+    """Follows "Validation" of the GraphQL specification.
+
+    Raises RequestRefused for an invalid document, OperationTooComplex for one that takes too long to be validated.
+    """
+    rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+    errors = validate(SCHEMA, document, rules, max_errors=MOST_VALIDATION_ERRORS, hide_suggestions=not introspection)
+    if any(error.message == ABORTED for error in errors):
+        raise too_repetitive()
+    if errors:
+        arguments = ArgumentFinder(document)
+        raise RequestRefused([format_request_error(ValidationFailed.code, error, arguments) for error in errors])

@@ -1,0 +1,108 @@
+"""What a document costs before it runs: the worst ones that are known, and random ones built from their parts.
+
+CPU time is compared with what it takes to parse a document of 968 tokens, so that it means the same on any machine.
+Where that takes 2.8 ms, 18 times as much is 50 ms.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from graphql import parse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.operations.documents import Documents
+from app.operations.failures import RequestRefused
+from app.operations.limits import Limits
+from tests.support.service import GraphQLClient
+from tests.support.worst_documents import CONFLICTS, LONGEST, WORST_DOCUMENTS, below_nodes
+
+MOST = 18
+MOST_AGAIN = 0.25
+RUNS = 4
+REFERENCE = below_nodes(CONFLICTS)
+
+
+def measure(work: Callable[[], object]) -> float:
+    """The least CPU time of some runs, in seconds."""
+    taken = []
+    for _ in range(RUNS):
+        start = time.process_time()
+        work()
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+@pytest.fixture(scope="module")
+def unit() -> float:
+    return measure(lambda: parse(REFERENCE))
+
+
+def find(documents: Documents, text: str) -> None:
+    with suppress(RequestRefused):
+        documents.find_operation(text, None)
+
+
+def read_anew(text: str, *, introspection: bool = True) -> None:
+    find(Documents(size=10, limits=Limits(), introspection=introspection), text)
+
+
+@pytest.mark.parametrize("name", WORST_DOCUMENTS)
+def test_the_worst_documents_take_little_time_whether_they_are_refused_or_not(unit: float, name: str) -> None:
+    text = WORST_DOCUMENTS[name]
+    assert measure(lambda: read_anew(text)) < MOST * unit
+    assert measure(lambda: read_anew(text, introspection=False)) < MOST * unit
+
+
+@pytest.mark.parametrize("name", WORST_DOCUMENTS)
+def test_a_document_takes_next_to_no_time_when_it_comes_again(unit: float, name: str) -> None:
+    documents = Documents(size=10, limits=Limits(), introspection=True)
+    text = WORST_DOCUMENTS[name]
+    find(documents, text)
+    assert measure(lambda: find(documents, text)) < MOST_AGAIN * unit
+
+
+@pytest.mark.parametrize("fields", [1, 2])
+async def test_a_thousand_errors_on_a_late_line_take_no_longer_than_on_the_first(
+    client: GraphQLClient, fields: int
+) -> None:
+    query = f"query($of: [_Any!]!) {{ {'_entities(representations: $of) { __typename } ' * fields} }}"
+    variables = {"of": [{"__typename": "Booking", "id": "x"}] * 1000}
+
+    async def run(text: str) -> float:
+        taken = []
+        for _ in range(RUNS):
+            start = time.process_time()
+            answer = await client.run(text, **variables)
+            taken.append(time.process_time() - start)
+            assert len(answer["errors"]) == 1000
+        return min(taken)
+
+    assert await run("\n" * 4900 + query) < 2 * await run(query)
+
+
+PIECES = st.sampled_from(
+    [
+        "id ", "booking { id } ", "booking { attendances(first: 1) { totalCount } } ", "...F ", "...G ", "... { id } ",
+        "... on Attendance { id } ", "session { attendances(first: 2) { nodes { ...G } } } ", "nothing ", "a: id ",
+        'booking { attendances(after: "x\\n\\n") { totalCount } } ', "__typename @skip(if: true) ", "\n", "#\n", ", ,",
+        "node(id: 1) { id } ", "booking { attendances(filter: {id: {in: [1 2 3 4]}}) { totalCount } } ",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_random_piles_of_what_is_slow_take_little_time(unit: float, data: st.DataObject) -> None:
+    def pile(tokens: int) -> str:
+        chosen = data.draw(st.lists(PIECES, min_size=1, max_size=4))
+        text = "".join(chosen)
+        return text * (tokens // max(len(text.split()), 1))
+
+    shares = data.draw(st.tuples(*[st.integers(1, 900)] * 3).filter(lambda each: sum(each) < 950))
+    nodes, first, second = map(pile, shares)
+    fragments = f"fragment F on Attendance {{ {first} id }} fragment G on Attendance {{ {second} id }}"
+    text = below_nodes(nodes, fragments)[:LONGEST]
+    assert measure(lambda: read_anew(text)) < MOST * unit
