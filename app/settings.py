@@ -14,6 +14,20 @@ NAMES_PORT = re.compile(r":[^:\]]*$")
 TRUE_WORDS = frozenset({"on", "true", "yes", "1"})
 FALSE_WORDS = frozenset({"off", "false", "no", "0"})
 KEY_NAMES = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL")
+TEXTS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE", "EXPLORER_TOKEN")
+# Each number's default, and the most that it can be.
+NUMBERS = {
+    "POOL_SIZE": (10, 1000),
+    "DOCUMENT_CACHE_SIZE": (1000, 100_000),
+    "MAX_BODY_BYTES": (262_144, 16 * 1024 * 1024),
+    "MAX_DOCUMENT_TOKENS": (1000, 100_000),
+    "MAX_DOCUMENT_CHARACTERS": (32_768, 16 * 1024 * 1024),
+    "MAX_DEPTH": (16, 100),
+    "MAX_ALIASES": (30, 10_000),
+    "MAX_COST": (10_000, 100_000_000),
+    "MAX_VARIABLE_VALUES": (5000, 1_000_000),
+    "SITE_SHARE": (50, 100),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,34 +82,20 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if len(keys) > 1:
         raise ConfigurationError(f"set one of {' and '.join(keys)}, not several: tokens are verified by one key")
     is_development = "DATABASE_URL" not in given
-    pool_size = read_number(given, "POOL_SIZE", 10, at_most=1000)
-    max_running = read_number(given, "MAX_RUNNING", 2 * pool_size, at_most=10_000)
+    numbers = {name.lower(): read_number(given, name, *bounds) for name, bounds in NUMBERS.items()}
+    max_running = read_number(given, "MAX_RUNNING", 2 * numbers["pool_size"], 10_000)
     return Settings(
         database_url=read_database_url(given),
         data_dir=Path(given.get("DATA_DIR") or default_data_dir(environ)).absolute(),
-        jwt_secret=given.get("JWT_SECRET"),
-        jwt_public_key=given.get("JWT_PUBLIC_KEY"),
-        jwks_url=given.get("JWKS_URL"),
-        jwt_issuer=given.get("JWT_ISSUER"),
-        jwt_audience=given.get("JWT_AUDIENCE"),
-        pool_size=pool_size,
+        **{name.lower(): given.get(name) for name in TEXTS},
         row_security=read_switch(given, "ROW_SECURITY", default=True),
         introspection=read_switch(given, "INTROSPECTION", default=is_development),
         explorer=read_switch(given, "EXPLORER", default=is_development),
-        explorer_token=given.get("EXPLORER_TOKEN"),
         federation_scopes=read_switch(given, "FEDERATION_SCOPES", default=True),
-        document_cache_size=read_number(given, "DOCUMENT_CACHE_SIZE", 1000, at_most=100_000),
-        max_body_bytes=read_number(given, "MAX_BODY_BYTES", 262_144, at_most=16 * 1024 * 1024),
-        max_document_tokens=read_number(given, "MAX_DOCUMENT_TOKENS", 1000, at_most=100_000),
         compiled=read_switch(given, "COMPILED", default=True),
         max_running=max_running,
-        max_queued=read_number(given, "MAX_QUEUED", 4 * max_running, at_most=100_000),
-        site_share=read_number(given, "SITE_SHARE", 50, at_most=100),
-        max_document_characters=read_number(given, "MAX_DOCUMENT_CHARACTERS", 32_768, at_most=16 * 1024 * 1024),
-        max_depth=read_number(given, "MAX_DEPTH", 16, at_most=100),
-        max_aliases=read_number(given, "MAX_ALIASES", 30, at_most=10_000),
-        max_cost=read_number(given, "MAX_COST", 10_000, at_most=100_000_000),
-        max_variable_values=read_number(given, "MAX_VARIABLE_VALUES", 5000, at_most=1_000_000),
+        max_queued=read_number(given, "MAX_QUEUED", 4 * max_running, 100_000),
+        **numbers,
     )
 
 
@@ -135,7 +135,7 @@ def read_switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
     raise ConfigurationError(f"{PREFIX}{name} must be on or off, not {value!r}")
 
 
-def read_number(given: Mapping[str, str], name: str, default: int, *, at_most: int) -> int:
+def read_number(given: Mapping[str, str], name: str, default: int, at_most: int) -> int:
     value = given.get(name)
     if value is None:
         return default

@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from app.database.pool import Row
-from app.errors import ServiceError
 from app.plan.page import PagePlan
 from app.plan.properties import Property, Value
 from app.plan.summary import Aggregate, SummaryPlan
@@ -46,7 +45,7 @@ class AttendanceReader:
     def __init__(self, database: FetchesRows, site_id: UUID) -> None:
         self._database = database
         self._site_id = site_id
-        self._failures: list[tuple[Statement, ServiceError]] = []
+        self._failures: list[tuple[Statement, Exception]] = []
 
     def forget_failures(self) -> None:
         """Send again what has failed before: a write has come between."""
@@ -88,7 +87,7 @@ class AttendanceReader:
                 raise error
         try:
             return await self._database.fetch_rows(statement.text, statement.arguments, self._site_id)
-        except ServiceError as error:
+        except Exception as error:
             self._failures.append((statement, error))
             raise
 

@@ -1,5 +1,6 @@
 """The whole run of a GraphQL request: request -> operation -> plan -> statement -> rows -> response bytes."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -38,6 +39,8 @@ from app.operations.variants import PathCounts, find_compiled
 from app.operations.writes import Writes
 from app.schema.context import Context
 from app.schema.schema import SCHEMA
+
+logger = logging.getLogger("attendance.operations")
 
 MOST_VARIABLE_ERRORS = 5
 
@@ -152,6 +155,9 @@ async def run_operation(
             reason = str(unusual)
         except ServiceError as error:
             reason = error.code
+        except Exception as fault:
+            logger.warning("a compiled operation failed; the reference path takes it", exc_info=fault)
+            reason = "fault"
         else:
             service.paths.compiled["query"] += 1
             return Response(body, Verdict.EXECUTED)
