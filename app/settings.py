@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from app.errors import ConfigurationError
@@ -82,12 +83,13 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if len(keys) > 1:
         raise ConfigurationError(f"set one of {' and '.join(keys)}, not several: tokens are verified by one key")
     is_development = "DATABASE_URL" not in given
-    numbers = {name.lower(): read_number(given, name, *bounds) for name, bounds in NUMBERS.items()}
+    texts: dict[str, Any] = {name.lower(): given.get(name) for name in TEXTS}
+    numbers: dict[str, Any] = {name.lower(): read_number(given, name, *bounds) for name, bounds in NUMBERS.items()}
     max_running = read_number(given, "MAX_RUNNING", 2 * numbers["pool_size"], 10_000)
     return Settings(
         database_url=read_database_url(given),
         data_dir=Path(given.get("DATA_DIR") or default_data_dir(environ)).absolute(),
-        **{name.lower(): given.get(name) for name in TEXTS},
+        **texts,
         row_security=read_switch(given, "ROW_SECURITY", default=True),
         introspection=read_switch(given, "INTROSPECTION", default=is_development),
         explorer=read_switch(given, "EXPLORER", default=is_development),
