@@ -32,11 +32,15 @@ EMPTY_PAGE = Page([], has_next=False, has_previous=False)
 
 
 class AttendanceReader:
-    """Reads the attendance of one site; every method sends one statement, or none where nothing can match."""
+    """Reads the attendance of one site; every method sends one statement, or none where nothing can match.
 
-    def __init__(self, database: Database, site_id: UUID) -> None:
+    What is read may lag behind what was written last, if `may_lag` says so and there is a replica.
+    """
+
+    def __init__(self, database: Database, site_id: UUID, *, may_lag: bool = False) -> None:
         self._database = database
         self._site_id = site_id
+        self._may_lag = may_lag
 
     async def read_page(self, plan: PagePlan) -> Page:
         if not plan.needs_statement:
@@ -67,7 +71,7 @@ class AttendanceReader:
         return {row[Property.ID]: row for row in rows}
 
     async def _fetch(self, statement: Statement) -> list[Row]:
-        return await self._database.fetch_rows(statement.text, statement.arguments, self._site_id)
+        return await self._database.read_rows(statement.text, statement.arguments, self._site_id, may_lag=self._may_lag)
 
 
 def build_page(plan: PagePlan, rows: list[Row]) -> Page:

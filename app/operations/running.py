@@ -123,7 +123,8 @@ async def admit(
         require_permissions(caller, operation.permissions)
     except ServiceError as error:
         raise refuse(error) from error
-    return Context(AttendanceReader(database, caller.site_id), AttendanceWriter(database, caller.site_id))
+    reader = AttendanceReader(database, caller.site_id, may_lag=not operation.is_mutation)
+    return Context(reader, AttendanceWriter(database, caller.site_id))
 
 
 async def execute_operation(

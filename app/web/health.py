@@ -17,9 +17,13 @@ async def report_alive(_request: Request) -> Response:
 
 
 async def report_ready(request: Request) -> Response:
-    """200 when the database is reachable and its migrations are current; else 503 and why."""
+    """200 when the database is reachable and its migrations are current; else 503 and why.
+
+    A replica that is out of reach is told, and nothing more: reads go to the primary then.
+    """
     database: Database = request.app.state.database
     reason = await database.explain_unreadiness()
     if reason is None:
-        return write_status(200, status="ready")
+        replica = database.explain_replica()
+        return write_status(200, status="ready", **({} if replica is None else {"replica": replica}))
     return write_status(503, status="not ready", reason=reason)
