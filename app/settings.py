@@ -36,6 +36,7 @@ class Settings:
     """What the service is told from outside; the README's configuration table describes each."""
 
     database_url: str | None = None
+    replica_url: str | None = None
     data_dir: Path
     jwt_secret: str | None = None
     jwt_public_key: str | None = None
@@ -83,11 +84,14 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if len(keys) > 1:
         raise ConfigurationError(f"set one of {' and '.join(keys)}, not several: tokens are verified by one key")
     is_development = "DATABASE_URL" not in given
+    if is_development and "REPLICA_URL" in given:
+        raise ConfigurationError(f"{PREFIX}REPLICA_URL needs the primary beside it: set {PREFIX}DATABASE_URL, too")
     texts: dict[str, Any] = {name.lower(): given.get(name) for name in TEXTS}
     numbers: dict[str, Any] = {name.lower(): read_number(given, name, *bounds) for name, bounds in NUMBERS.items()}
     max_running = read_number(given, "MAX_RUNNING", 2 * numbers["pool_size"], 10_000)
     return Settings(
-        database_url=read_database_url(given),
+        database_url=read_database_url(given, "DATABASE_URL"),
+        replica_url=read_database_url(given, "REPLICA_URL"),
         data_dir=Path(given.get("DATA_DIR") or default_data_dir(environ)).absolute(),
         **texts,
         row_security=read_switch(given, "ROW_SECURITY", default=True),
@@ -109,8 +113,8 @@ def default_data_dir(environ: Mapping[str, str]) -> str:
     return f"{share}/attendance"
 
 
-def read_database_url(given: Mapping[str, str]) -> str | None:
-    url = given.get("DATABASE_URL")
+def read_database_url(given: Mapping[str, str], name: str) -> str | None:
+    url = given.get(name)
     if url is None:
         return None
     try:
@@ -122,7 +126,7 @@ def read_database_url(given: Mapping[str, str]) -> str | None:
     except ValueError:
         is_usable = False
     if not is_usable:
-        raise ConfigurationError(f"{PREFIX}DATABASE_URL must be a URL such as postgresql://user@host:5432/database")
+        raise ConfigurationError(f"{PREFIX}{name} must be a URL such as postgresql://user@host:5432/database")
     return url
 
 

@@ -27,6 +27,7 @@ def test_with_a_database_everything_is_closed_unless_opened() -> None:
     ("name", "value"),
     [
         ("DATABASE_URL", "mysql://localhost/attendance"),
+        ("REPLICA_URL", "mysql://localhost/attendance"),
         ("POOL_SIZE", "0"),
         ("POOL_SIZE", "1001"),
         ("POOL_SIZE", "ten"),
@@ -40,6 +41,13 @@ def test_with_a_database_everything_is_closed_unless_opened() -> None:
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"ATTENDANCE_{name}"):
         load_settings({f"ATTENDANCE_{name}": value})
+
+
+def test_a_replica_is_nothing_without_its_primary() -> None:
+    with pytest.raises(ConfigurationError, match="ATTENDANCE_DATABASE_URL"):
+        load_settings({"ATTENDANCE_REPLICA_URL": URL})
+    environ = {"ATTENDANCE_DATABASE_URL": URL, "ATTENDANCE_REPLICA_URL": f"{URL}_replica"}
+    assert load_settings(environ).replica_url == f"{URL}_replica"
 
 
 def test_only_one_kind_of_key_may_be_given() -> None:

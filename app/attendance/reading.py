@@ -33,18 +33,24 @@ NO_FIGURES: Figures = {}
 EMPTY_PAGE = Page([], has_next=False, has_previous=False)
 
 
-class FetchesRows(Protocol):
-    """What sends statements: the database, or what stands before it."""
+class ReadsRows(Protocol):
+    """What sends statements that read: the database, or what stands before it."""
 
-    async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]: ...
+    async def read_rows(
+        self, text: str, arguments: Sequence[object], site_id: UUID, *, may_lag: bool = False
+    ) -> list[Row]: ...
 
 
 class AttendanceReader:
-    """Reads the attendance of one site; every method sends one statement, or none where nothing can match."""
+    """Reads the attendance of one site; every method sends one statement, or none where nothing can match.
 
-    def __init__(self, database: FetchesRows, site_id: UUID) -> None:
+    What is read may lag behind what was written last, if `may_lag` says so and there is a replica.
+    """
+
+    def __init__(self, database: ReadsRows, site_id: UUID, *, may_lag: bool = False) -> None:
         self._database = database
         self._site_id = site_id
+        self._may_lag = may_lag
         self._failures: list[tuple[Statement, Exception]] = []
 
     def forget_failures(self) -> None:
@@ -86,7 +92,9 @@ class AttendanceReader:
             if failed == statement:
                 raise error
         try:
-            return await self._database.fetch_rows(statement.text, statement.arguments, self._site_id)
+            return await self._database.read_rows(
+                statement.text, statement.arguments, self._site_id, may_lag=self._may_lag
+            )
         except Exception as error:
             self._failures.append((statement, error))
             raise

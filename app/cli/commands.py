@@ -104,7 +104,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
 @click.pass_obj
 def demo(settings: Settings, host: str, port: int) -> None:
     """Serve demo data from an embedded Postgres, with GraphiQL and ready tokens."""
-    settings = ensure_key(replace(settings, database_url=None, introspection=True, explorer=True))
+    settings = ensure_key(replace(settings, database_url=None, replica_url=None, introspection=True, explorer=True))
     site_id = DEMO_SITES[0].site_id
     read, write = (
         issue_token(settings, site_id, [scope], hours=DEMO_TOKEN_HOURS) for scope in (READ_SCOPE, WRITE_SCOPE)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from app.database.connecting import Connect, SiteConnection
+from app.database.connecting import Address, Connect, SiteConnection
 from app.database.failures import NoFreeConnectionError
 
 # The driver's request to cancel a statement is lost when it comes before the statement does.
@@ -122,6 +122,7 @@ class Connections:
             if self._is_closed and not self._lent:
                 self._all_back.set()
             return
+        connection.address.answers += 1
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -179,18 +180,8 @@ class Connections:
             self.give_back(connection)
         else:
             self._connect_failures += 1
-            self._report(failure)
-
-    def _report(self, failure: Exception) -> None:
-        """Tell those who wait that no connection can be made, unless what is lent will be given back to them."""
-        if not self._lent:
-            self._report_to_all(failure)
-
-    def _report_to_all(self, failure: Exception) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_exception(failure)
+            if not self._lent:  # What is lent will be given back to those who wait.
+                self.refuse(failure)
 
     def expire(self) -> None:
         """Let go of all connections that there are: the idle ones now, the lent ones when they are given back."""
@@ -198,12 +189,43 @@ class Connections:
         while self._idle:
             self._idle.popleft().terminate()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no connection works."""
+        return all(connection.is_closed() for connection in (*self._idle, *self._lent))
+
+    def find_awaited(self) -> set[Address]:
+        """The addresses of lent connections."""
+        return {connection.address for connection in self._lent}
+
+    def add(self, connection: SiteConnection) -> None:
+        """Have a connection that somebody else has made, if there is room for it."""
+        if len(self._idle) + len(self._lent) < self._limit:
+            connection.generation = self._generation
+            self.give_back(connection)
+        else:
+            connection.terminate()
+
+    def abandon(self, address: Address) -> None:
+        """End all connections to an address; whoever has borrowed one is told at once."""
+        for connection in (*self._idle, *self._lent):
+            if connection.address is address:
+                connection.terminate()
+        self._idle = deque(connection for connection in self._idle if not connection.is_closed())
+
+    def refuse(self, failure: Exception) -> None:
+        """Tell all who wait that there will be no connection."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(failure)
+
     async def close(self) -> None:
         """Lend no more, wait some seconds for what is lent, and end all connections."""
         self._is_closed = True
         for making in self._making:
             making.cancel()
-        self._report_to_all(ConnectionError("the connections are closed"))
+        self.refuse(ConnectionError("the connections are closed"))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 if self._lent:

@@ -14,13 +14,23 @@ OPERATOR_INTERVENTION_CLASS = "57"
 READ_ONLY_TRANSACTION = "25006"
 UNDEFINED_TABLE = "42P01"
 ADMIN_SHUTDOWN = "57P01"
-STALE_CONNECTION_STATES = frozenset({READ_ONLY_TRANSACTION, ADMIN_SHUTDOWN})
-UNAVAILABLE_STATES = frozenset({READ_ONLY_TRANSACTION, UNDEFINED_TABLE})
-UNAVAILABLE_CLASSES = (CONNECTION_EXCEPTION_CLASS, INSUFFICIENT_RESOURCES_CLASS, OPERATOR_INTERVENTION_CLASS)
+CRASH_SHUTDOWN = "57P02"
+STALE_CONNECTION_STATES = frozenset({READ_ONLY_TRANSACTION, ADMIN_SHUTDOWN, CRASH_SHUTDOWN})
+UNAVAILABLE_STATES = frozenset({UNDEFINED_TABLE})
+UNAVAILABLE_CLASSES = (INSUFFICIENT_RESOURCES_CLASS, OPERATOR_INTERVENTION_CLASS)
+CALL_AGAIN = "The database cannot be reached at the moment; try again shortly."
 
 
 class NoFreeConnectionError(Exception):
     """All connections stayed lent for as long as somebody was ready to wait."""
+
+
+class DatabaseBusy(ServiceUnavailable):
+    """No connection was free in time: one more try would only take longer."""
+
+
+class ConnectionLost(ServiceUnavailable):
+    """The connection ended with a statement on it, or leads to a server that takes it no more: another may not."""
 
 
 # The driver calls it its own fault when a connection ends at a moment that it does not expect.
@@ -42,10 +52,13 @@ def translate_failure(failure: BaseException) -> ServiceError | None:
             return OperationTimeout("The operation took too long and was stopped; ask for less, or try again.")
         if state in CONFLICT_STATES:
             return Conflict("Another change got in the way; try again.")
+        if state in STALE_CONNECTION_STATES or state.startswith(CONNECTION_EXCEPTION_CLASS):
+            return ConnectionLost(CALL_AGAIN)
         is_unavailable = state in UNAVAILABLE_STATES or state.startswith(UNAVAILABLE_CLASSES)
-        return unavailable() if is_unavailable else None
-    is_no_fault_of_the_database = isinstance(failure, ValueError | BrokenPipeError)
-    return None if is_no_fault_of_the_database or not isinstance(failure, DRIVER_ERRORS) else unavailable()
+        return ServiceUnavailable(CALL_AGAIN) if is_unavailable else None
+    if isinstance(failure, ValueError | BrokenPipeError) or not isinstance(failure, DRIVER_ERRORS):
+        return None  # It is no fault of the database.
+    return ConnectionLost(CALL_AGAIN)
 
 
 def raise_translated(failure: BaseException) -> NoReturn:
@@ -61,8 +74,11 @@ def describe_failure(failure: BaseException) -> str:
     return " ".join(f"{type(failure).__name__} {failure}".split())
 
 
-def unavailable() -> ServiceUnavailable:
-    return ServiceUnavailable("The database cannot be reached at the moment; try again shortly.")
+def translate_connect_failure(failure: BaseException) -> ServiceUnavailable:
+    """The same for what kept somebody from having a connection at all."""
+    if isinstance(failure, NoFreeConnectionError):
+        return DatabaseBusy("The database is busy at the moment; try again shortly.")
+    return ServiceUnavailable(CALL_AGAIN)
 
 
 def outdates_connections(failure: BaseException) -> bool:

@@ -35,9 +35,11 @@ class ExplainingDatabase:
         self._explain = "EXPLAIN (ANALYZE, BUFFERS) " if analyze else "EXPLAIN "
         self.sent: list[SentStatement] = []
 
-    async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
-        explained = await self._database.fetch_rows(self._explain + text, arguments, site_id)
-        rows = await self._database.fetch_rows(text, arguments, site_id)
+    async def read_rows(
+        self, text: str, arguments: Sequence[object], site_id: UUID, *, may_lag: bool = False
+    ) -> list[Row]:
+        explained = await self._database.read_rows(self._explain + text, arguments, site_id, may_lag=may_lag)
+        rows = await self._database.read_rows(text, arguments, site_id, may_lag=may_lag)
         self.sent.append(SentStatement(text, arguments, len(rows), [line["QUERY PLAN"] for line in explained]))
         return rows
 

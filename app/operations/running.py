@@ -145,7 +145,8 @@ async def run_operation(
 
     Both see the database of the caller's site alone.
     """
-    reader = None if caller is None else AttendanceReader(service.database, caller.site_id)
+    may_lag = not operation.is_mutation
+    reader = None if caller is None else AttendanceReader(service.database, caller.site_id, may_lag=may_lag)
     reason = "off" if caller is not None else "public"
     if service.compiles and reader is not None:
         try:

@@ -111,7 +111,12 @@ async def close_service(service: GraphQLService) -> None:
 def build_database(settings: Settings) -> Database:
     if settings.database_url is None:
         raise ConfigurationError("ATTENDANCE_DATABASE_URL is not set")
-    return Database(settings.database_url, pool_size=settings.pool_size, row_security=settings.row_security)
+    return Database(
+        settings.database_url,
+        pool_size=settings.pool_size,
+        row_security=settings.row_security,
+        replica_url=settings.replica_url,
+    )
 
 
 def create_application() -> Application:

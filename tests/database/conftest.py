@@ -9,6 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+import app.database.server
 from app.database import migrations, pool
 from app.database.migrations import SERVICE_ROLE, read_migrations
 
@@ -38,7 +39,8 @@ async def service_role(server: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     role = f"attendance_test_{uuid4().hex}"
     renamed = [replace(one, text=one.text.replace(SERVICE_ROLE, role)) for one in read_migrations()]
     monkeypatch.setattr(migrations, "read_migrations", lambda: renamed)
-    monkeypatch.setattr(pool, "SERVICE_ROLE", role)
+    for module in (pool, app.database.server):
+        monkeypatch.setattr(module, "SERVICE_ROLE", role)
     yield role
     await server.execute(f"DROP ROLE IF EXISTS {role}")
 

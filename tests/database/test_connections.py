@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.database.connecting import SiteConnection, prepare_connect
+from app.database.connecting import Address, Connector, SiteConnection
 from app.database.connections import Connections
 from app.database.failures import NoFreeConnectionError
 from app.database.migrations import SERVICE_ROLE
@@ -30,6 +30,7 @@ class ModelConnection:
     def __init__(self, world: "World") -> None:
         self.world = world
         self.entered_site: UUID | None = None
+        self.address = world.address
         self.generation = 0
         self.ended = False
         self.borrowed = False
@@ -65,6 +66,7 @@ class World:
         self.open: set[ModelConnection] = set()
         self.most_open = 0
         self.refuses = 0.2
+        self.address = Address()
         self.connections = Connections(self.connect, LIMIT)
         self.outcomes: Counter[str] = Counter()
 
@@ -206,6 +208,40 @@ async def test_who_waits_while_all_are_lent_waits_on_though_no_more_can_be_made(
     await connections.close()
 
 
+async def test_who_waits_gets_a_new_connection_in_place_of_a_broken_one() -> None:
+    world = World(0)
+    world.refuses = 0
+    connections = world.connections
+    lent = [await connections.wait(1) for _ in range(LIMIT)]
+    waiting = asyncio.create_task(connections.wait(5))
+    await asyncio.sleep(0)
+    lent[0].terminate()
+    connections.give_back(lent[0])
+    assert await waiting not in lent
+    for connection in (*lent[1:], waiting.result()):
+        connections.give_back(connection)
+    await connections.close()
+
+
+async def test_after_an_expiry_no_connection_from_before_it_is_lent_again() -> None:
+    world = World(0)
+    world.refuses = 0
+    connections = world.connections
+    before = [await connections.wait(1) for _ in range(3)]
+    connections.give_back(before[0])
+    waiting = asyncio.create_task(connections.wait(1))
+    connections.expire()
+    assert before[0].is_closed()
+    for connection in before[1:]:
+        assert not connection.is_closed()
+        connections.give_back(connection)
+        assert connection.is_closed()
+    assert await waiting not in before
+    assert connections.counts.size == 1
+    connections.give_back(waiting.result())
+    await connections.close()
+
+
 async def test_a_full_pool_is_told_from_a_server_that_makes_no_connection() -> None:
     world = World(0)
     world.refuses = 0
@@ -234,7 +270,7 @@ async def test_real_statements_that_are_cancelled_at_any_moment_leave_connection
     database_url: str, server: Any
 ) -> None:
     chance = random.Random(7)
-    connections = Connections(prepare_connect(database_url, role=SERVICE_ROLE, statement_seconds=60), LIMIT)
+    connections = Connections(Connector(database_url, role=SERVICE_ROLE, statement_seconds=60).connect, LIMIT)
 
     async def ask(number: int) -> None:
         connection = connections.take(None) or await connections.wait(5)

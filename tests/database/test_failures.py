@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from app.database.failures import outdates_connections, translate_failure
+from app.database.failures import ConnectionLost, outdates_connections, translate_failure
 from app.errors import Conflict, OperationTimeout, ServiceError, ServiceUnavailable
 
 SECRET = 'column "secret" of /var/lib: SELECT 1'
@@ -12,14 +12,14 @@ ERRORS: dict[str, type[ServiceError] | None] = {
     "40001": Conflict,  # serialization_failure
     "40P01": Conflict,  # deadlock_detected
     "55P03": Conflict,  # lock_not_available
-    "08006": ServiceUnavailable,  # connection_failure
-    "08P01": ServiceUnavailable,  # protocol_violation
+    "08006": ConnectionLost,  # connection_failure
+    "08P01": ConnectionLost,  # protocol_violation
     "53100": ServiceUnavailable,  # disk_full
     "53300": ServiceUnavailable,  # too_many_connections
-    "57P01": ServiceUnavailable,  # admin_shutdown
-    "57P02": ServiceUnavailable,  # crash_shutdown
+    "57P01": ConnectionLost,  # admin_shutdown
+    "57P02": ConnectionLost,  # crash_shutdown
     "57P03": ServiceUnavailable,  # cannot_connect_now
-    "25006": ServiceUnavailable,  # read_only_sql_transaction
+    "25006": ConnectionLost,  # read_only_sql_transaction
     "42P01": ServiceUnavailable,  # undefined_table: not migrated yet
     "42703": None,  # undefined_column
     "23505": None,  # unique_violation
@@ -77,5 +77,5 @@ def test_no_message_of_the_driver_is_shown(state: str) -> None:
 
 
 def test_a_server_that_has_stepped_down_outdates_all_connections() -> None:
-    assert [state for state in ERRORS if outdates_connections(make_failure(state))] == ["57P01", "25006"]
+    assert [state for state in ERRORS if outdates_connections(make_failure(state))] == ["57P01", "57P02", "25006"]
     assert not outdates_connections(TimeoutError())

@@ -41,15 +41,17 @@ async def end_sleeping(server: Any, pid: int) -> None:
 
 
 async def test_a_caller_waits_for_a_connection_only_so_long(
-    single: Database, site_id: UUID, monkeypatch: pytest.MonkeyPatch
+    database_url: str, site_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "ACQUIRE_SECONDS", 0.1)
+    single = Database(database_url, pool_size=1, row_security=True)
     async with single.connection(site_id):
         begin = time.monotonic()
         with pytest.raises(ServiceUnavailable):
             await find_pid(single, site_id)
         assert 0.1 <= time.monotonic() - begin < 2
     assert await find_pid(single, site_id)
+    await single.close()
 
 
 async def test_a_connection_that_is_ended_in_use_is_told_once_and_replaced(
