@@ -2,7 +2,7 @@
 
 GOLDEN = {
     "a page": """\
-SELECT "id", "status"
+SELECT "status", "id"
 FROM "attendance"
 WHERE "site_id" = $1
 ORDER BY "id"
@@ -23,7 +23,7 @@ LIMIT 1) AS has_after) AS neighbours
 LEFT JOIN LATERAL (
 SELECT *
 FROM (
-SELECT "id", "status", "number_of_attendees"
+SELECT "status", "number_of_attendees", "id"
 FROM "attendance"
 WHERE "site_id" = $1
   AND ("number_of_attendees_descending", "id") < ($4, $5)
@@ -33,7 +33,7 @@ LIMIT 3
 WHERE (-"number_of_attendees", "id") > ($2, $3)
 ) AS page ON TRUE""",
     "a value": """\
-SELECT "id", "status"
+SELECT "status", "id"
 FROM "attendance"
 WHERE "site_id" = $1
   AND "status" = (SELECT $2::text)
@@ -57,7 +57,7 @@ LEFT JOIN LATERAL (
 SELECT slice.*
 FROM unnest($2::text[]) WITH ORDINALITY AS wanted (value, position)
 CROSS JOIN LATERAL (
-SELECT "id", "status"
+SELECT "status", "id"
 FROM "attendance"
 WHERE "site_id" = $1
   AND "status" = wanted.value
@@ -80,7 +80,7 @@ SELECT (SELECT "number_of_attendees" FROM "attendance" WHERE "site_id" = $1
 SELECT value FROM step WHERE value > $2
 ) AS wanted
 CROSS JOIN LATERAL (
-SELECT "id", "status"
+SELECT "status", "id"
 FROM "attendance"
 WHERE "site_id" = $1
   AND "number_of_attendees" = wanted.value
@@ -90,21 +90,21 @@ LIMIT 3
 ORDER BY "id"
 LIMIT 3""",
     "a range of its own order": """\
-SELECT "id", "status", "number_of_attendees"
+SELECT "status", "number_of_attendees", "id"
 FROM "attendance"
 WHERE "site_id" = $1
   AND "number_of_attendees_descending" < $2
 ORDER BY "number_of_attendees_descending", "id"
 LIMIT 3""",
     "a filter in another order": """\
-SELECT "id", "status", "number_of_attendees"
+SELECT "status", "number_of_attendees", "id"
 FROM "attendance"
 WHERE "site_id" = $1
   AND ("status" = ANY($2::text[])) IS TRUE
 ORDER BY "number_of_attendees_descending", "id"
 LIMIT 3""",
     "a perspective to be sorted": """\
-SELECT "id", "status", "number_of_attendees"
+SELECT "status", "number_of_attendees", "id"
 FROM (
 SELECT * FROM "attendance" WHERE "site_id" = $1
   AND "session_id" = (SELECT $2::text) OFFSET 0
@@ -122,7 +122,7 @@ WHERE "site_id" = $1
   AND "booking_id" = wanted.value
 ) AS figures
 LEFT JOIN LATERAL (
-SELECT "id", "status"
+SELECT "status", "id"
 FROM "attendance"
 WHERE "site_id" = $1
   AND "booking_id" = wanted.value
