@@ -13,6 +13,7 @@ from app.operations.locations import ArgumentFinder
 logger = logging.getLogger("attendance.operations")
 
 LONGEST_MESSAGE = 1000
+NULL_IN_PYTHON = ("not to be None.", "not to be null.")
 
 FormattedError = dict[str, Any]
 
@@ -67,8 +68,8 @@ def format_unforeseen(failure: BaseException) -> FormattedError:
 
 
 def locate(error: GraphQLError) -> GraphQLFormattedError:
-    """The message, locations and path of an error, without any extensions of the library's own."""
-    message = error.message
+    """The message, locations and path of an error, in GraphQL's terms and without extensions of the library's own."""
+    message = error.message.replace(*NULL_IN_PYTHON)
     shown = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
     located: GraphQLFormattedError = {"message": shown}
     if error.locations:

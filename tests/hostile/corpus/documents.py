@@ -1,0 +1,121 @@
+"""Documents that are broken, invalid, or made to be expensive."""
+
+from tests.hostile.case import COMPLEX, INPUT, INVALID, UNPARSED, ask, gets
+from tests.support.worst_documents import WORST_DOCUMENTS
+
+BROKEN = {
+    "nothing": "",
+    "spaces alone": " \t\n,",
+    "a comment alone": "# { __typename }",
+    "a byte order mark alone": "\ufeff",
+    "an open brace": "{",
+    "a closing brace": "}",
+    "a name alone": "attendances",
+    "brackets that cross": "{ attendances(first: 1 { totalCount ) } }",
+    "a number for a name": "{ 1 }",
+    "a variable for a field": "{ $x }",
+    "a string for a field": '{ "attendances" }',
+    "a control character": "{ __typename \x07 }",
+    "a NUL": "{ __typename \0 }",
+    "a no-break space": "{\u00a0__typename }",
+    "a zero-width joiner in a name": "{ __type\u200dname }",
+    "a name in another script": "{ посещения }",
+    "full-width braces": "\uff5b __typename \uff5d",
+    "the noncharacter": "{ \uffff }",
+    "an astral name": "{ \U0001d43a }",
+    "a string over two lines": '{ attendance(id: "a\nb") { id } }',
+    "an unknown escape": r'{ attendance(id: "\q") { id } }',
+    "an escape cut short": r'{ attendance(id: "\u00") { id } }',
+    "an escape beyond Unicode": r'{ attendance(id: "\u{110000}") { id } }',
+    "a lone surrogate by escape": r'{ attendance(id: "\uD800") { id } }',
+    "two dots": "{ ..F } fragment F on Query { __typename }",
+    "a number with a leading zero": "{ attendances(first: 01) { totalCount } }",
+    "a number with a letter": "{ attendances(first: 1x) { totalCount } }",
+    "a number without digits": "{ attendances(first: -) { totalCount } }",
+    "a hexadecimal number": "{ attendances(first: 0x10) { totalCount } }",
+    "an argument without a value": "{ attendances(first:) { totalCount } }",
+    "empty arguments": "{ attendances() { totalCount } }",
+    "empty variables": "query() { __typename }",
+    "a variable in a default": "query($a: Int, $b: Int = $a) { __typename }",
+    "a fragment named on": "fragment on on Query { __typename } { ...on }",
+    "an operation of no kind": "read { __typename }",
+    "SQL": "SELECT * FROM attendance; DROP TABLE attendance",
+    "HTML": "<script>alert(1)</script>",
+    "JSON": '{"query": "{ __typename }"}',
+}
+INVALID_DOCUMENTS: dict[str, tuple[str, str | None]] = {
+    "an unknown field": ("{ nothing }", None),
+    "a field of the database": ("{ attendances { nodes { site_id } } }", None),
+    "a dunder field": ("{ __class__ }", None),
+    "an attribute of the object": ("{ attendances { nodes { row } } }", None),
+    "an attribute of the connection": ("{ attendances { loaded } }", None),
+    "no selection": ("{ attendances }", None),
+    "a selection of a leaf": ("{ __typename { x } }", None),
+    "an unknown argument": ("{ attendances(siteId: 1) { totalCount } }", "siteId"),
+    "an offset": ("{ attendances(offset: 5) { totalCount } }", "offset"),
+    "an argument twice": ("{ attendances(first: 1, first: 2) { totalCount } }", None),
+    "a missing argument": ("{ attendance { id } }", "id"),
+    "an unknown variable": ("{ attendances(first: $n) { totalCount } }", "first"),
+    "an unused variable": ("query($n: Int) { __typename }", "$n"),
+    "a variable twice": ("query($n: Int, $n: Int) { attendances(first: $n) { totalCount } }", None),
+    "a variable of an unknown type": ("query($n: Number) { attendances(first: $n) { totalCount } }", None),
+    "a variable of the wrong type": ("query($n: String) { attendances(first: $n) { totalCount } }", "first"),
+    "a variable that may be null": ("query($n: ID) { attendance(id: $n) { id } }", "id"),
+    "an undefined fragment": ("{ ...Nowhere }", None),
+    "an unused fragment": ("{ __typename } fragment F on Query { __typename }", None),
+    "a fragment twice": ("{ ...F } fragment F on Query { __typename } fragment F on Query { __typename }", None),
+    "a fragment within itself": ("{ ...F } fragment F on Query { ...F }", None),
+    "a fragment on a scalar": ("{ ...F } fragment F on Int { __typename }", None),
+    "a fragment on an input": ("{ ... on AttendanceFilter { id } }", None),
+    "a fragment that cannot apply": ("{ ... on Booking { id } }", None),
+    "an unknown directive": ("{ __typename @nothing }", None),
+    "a directive of the schema": ("{ __typename @key(fields: \"id\") }", None),
+    "a directive in the wrong place": ("query @skip(if: true) { __typename }", None),
+    "a directive twice": ("{ __typename @skip(if: true) @skip(if: true) }", None),
+    "a directive without its argument": ("{ __typename @skip }", None),
+    "@defer": ("{ ... @defer { __typename } }", None),
+    "a subscription": ("subscription { attendances { totalCount } }", None),
+    "a type": ("type Query { secret: String }", None),
+    "an extension": ("{ __typename } extend type Query { secret: String }", None),
+    "two operations without a name": ("{ __typename } { __typename }", None),
+    "an operation twice": ("query A { __typename } query A { __typename }", None),
+    "fields that conflict": ('{ a: attendance(id: "1") { id } a: attendance(id: "2") { id } }', None),
+    "arguments of different lists": ("{ attendances(first: 1) { totalCount } attendances { totalCount } }", None),
+    "introspection without an end": (
+        "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }", None,
+    ),
+}  # fmt: skip
+EXPENSIVE = {
+    "17 fields deep": "{ " + "attendances { nodes { booking { " * 5 + "attendances { totalCount }" + "}" * 16,
+    "31 aliases": "{ " + " ".join(f"a{n}: __typename" for n in range(31)) + " }",
+    "31 root fields": "{ " + "__typename " * 31 + "}",
+    "10,100 records": "{ attendances(first: 100) { nodes { booking { attendances(first: 100) { nodes { id } } } } } }",
+    "a million records": "{ attendances(first: 100) { nodes { session { attendances(last: 100) { nodes { booking "
+    "{ attendances(first: 100) { nodes { id } } } } } } } } }",
+    "14 pages of pages": "{ " + " ".join(
+        f"a{n}: attendances(first: 30) {{ nodes {{ booking {{ attendances(first: 30) {{ nodes {{ id }} }} }} }} }}"
+        for n in range(14)
+    ) + " }",
+    "1,001 tokens": "{ " + "__typename " * 999 + "}",
+    "32,769 characters": "{ __typename }".ljust(32_769),
+    "5,001 lines": "{ __typename }" + "\n" * 5001,
+    "1,001 comments": "#\n" * 1001 + "{ __typename }",
+    "201 levels": "{ ... " * 200 + "{ __typename }" + " }" * 200,
+    "the whole schema three times": "{ " + " ".join(f"s{n}: __schema {{ types {{ ...T }} }}" for n in range(3))
+    + " } fragment T on __Type { fields { args { name } } inputFields { name } enumValues { name } }",
+}  # fmt: skip
+ODD = {
+    "no fields": ("{ }", gets(200, data={})),
+    "a variable of an output type": (
+        "query($n: Attendance) { attendances(first: $n) { totalCount } }", gets(400, INVALID, None, "first"),
+    ),
+    "a fragment alone": ("fragment F on Query { __typename }", gets(400, INVALID)),
+    "two operations and no name": ("query A { __typename } query B { __typename }", gets(400, INPUT, "operationName")),
+}  # fmt: skip
+DOCUMENTS = {
+    **{name: ask(text, **gets(400, UNPARSED)) for name, text in BROKEN.items()},
+    **{name: ask(text, **gets(400, INVALID, argument)) for name, (text, argument) in INVALID_DOCUMENTS.items()},
+    **{name: ask(text, **gets(400, COMPLEX)) for name, text in EXPENSIVE.items()},
+    **{name: ask(text, **answer) for name, (text, answer) in ODD.items()},
+}
+SLOW = {name: text for name, text in WORST_DOCUMENTS.items() if len(text) < 200_000}
