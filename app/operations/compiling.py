@@ -8,11 +8,13 @@ import orjson
 from graphql import (
     BooleanValueNode,
     DirectiveNode,
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     GraphQLField,
     SelectionNode,
     VariableNode,
+    get_operation_ast,
 )
 
 from app.attendance.reading import AttendanceReader
@@ -84,22 +86,24 @@ def compile_operation(operation: Operation, booleans: Booleans) -> CompiledOpera
     """
     if operation.is_mutation:
         raise Unusual("mutation")
-    return Compiler(operation, booleans).compile()
+    return Compiler(operation.syntax.read(), operation.name, booleans).compile()
 
 
 class Compiler:
     """Goes through the selections of one operation, and writes the functions for them."""
 
-    def __init__(self, operation: Operation, booleans: Booleans) -> None:
-        nodes = operation.document.definitions
+    def __init__(self, document: DocumentNode, operation_name: str | None, booleans: Booleans) -> None:
+        nodes = document.definitions
         fragments = {node.name.value: node for node in nodes if isinstance(node, FragmentDefinitionNode)}
+        definition = get_operation_ast(document, operation_name)
+        assert definition is not None
         self._selections = Selections(SCHEMA, fragments, lambda node: is_included(node, booleans))
-        self._operation = operation
+        self._definition = definition
         self._functions: list[str] = []
         self._named = 0
 
     def compile(self) -> CompiledOperation:
-        roots = self._selections.group_by_key([self._operation.definition])
+        roots = self._selections.group_by_key([self._definition])
         names = {key: nodes[0].name.value for key, nodes in roots.items()}
         if unknown := set(names.values()) - RECORD_FIELDS - {CONNECTION_FIELD, TYPENAME}:
             raise Unusual("introspection" if all(name.startswith("_") for name in unknown) else "field")

@@ -13,13 +13,27 @@ from app.operations.cost import Cost
 from app.operations.costing import CostReader, read_defaults
 from app.operations.failures import RequestRefused, refuse
 from app.operations.limits import Limits, check_cost, check_shape, check_text, check_variables, too_deep
-from app.operations.parsing import parse_document, validate_document
+from app.operations.parsing import parse_again, parse_document, validate_document
 from app.operations.permissions import compute_permissions
 from app.schema.permissions import Permission
 
 TOKENS_OF_AN_AVERAGE = 100
 CHARACTERS_LIKE_A_TOKEN = 256
 DIGEST_SIZE = 16
+
+
+class Syntax:
+    """The parsed document of a valid text. It may be let go, for it is large, and is parsed again when it is needed."""
+
+    def __init__(self, text: str, document: DocumentNode) -> None:
+        self._text = text
+        self._document: DocumentNode | None = document
+
+    def read(self) -> DocumentNode:
+        return self._document or parse_again(self._text)
+
+    def let_go(self) -> None:
+        self._document = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +43,17 @@ class Operation:
     `compiled` keeps what it was compiled to, for as long as the document is kept.
     """
 
-    document: DocumentNode
-    definition: OperationDefinitionNode
+    name: str | None
+    type: OperationType
+    syntax: Syntax
     permissions: frozenset[Permission]
     records: Cost
     defaults: Mapping[str, Any]
     compiled: dict[Hashable, Any] = field(default_factory=dict, compare=False)
 
     @property
-    def name(self) -> str | None:
-        return self.definition.name.value if self.definition.name else None
-
-    @property
     def is_mutation(self) -> bool:
-        return self.definition.operation is OperationType.MUTATION
+        return self.type is OperationType.MUTATION
 
     def cost(self, variables: Mapping[str, Any]) -> int:
         """How many records the operation can return with these variables, as JSON has them."""
@@ -103,7 +114,7 @@ def read_operations(text: str, limits: Limits, *, introspection: bool) -> Operat
         parsed = parse_document(text, limits)
         check_shape(limits, parsed)
         validate_document(parsed, introspection=introspection)
-        operations = prepare_operations(parsed)
+        operations = prepare_operations(Syntax(text, parsed), parsed)
         for operation in operations.values():
             if not operation.records.varying:
                 check_cost(limits, operation.records.fixed)
@@ -114,12 +125,19 @@ def read_operations(text: str, limits: Limits, *, introspection: bool) -> Operat
     return operations
 
 
-def prepare_operations(parsed: DocumentNode) -> Operations:
+def prepare_operations(syntax: Syntax, parsed: DocumentNode) -> Operations:
     """All that is known of a valid document's operations before they run."""
     costs = CostReader(parsed)
     definitions = [node for node in parsed.definitions if isinstance(node, OperationDefinitionNode)]
     operations = [
-        Operation(parsed, node, compute_permissions(parsed, node), costs.read_operation(node), read_defaults(node))
+        Operation(
+            node.name.value if node.name else None,
+            node.operation,
+            syntax,
+            compute_permissions(parsed, node),
+            costs.read_operation(node),
+            read_defaults(node),
+        )
         for node in definitions
     ]
     return {operation.name: operation for operation in operations}
@@ -127,7 +145,7 @@ def prepare_operations(parsed: DocumentNode) -> Operations:
 
 def weigh(text: str, operations: Operations) -> int:
     """What a document takes in memory, in tokens: each comes with the node that it is a part of."""
-    tokens: int = next((each.document.token_count for each in operations.values()), 0)
+    tokens: int = next((each.syntax.read().token_count for each in operations.values()), 0)
     return tokens + len(text) // CHARACTERS_LIKE_A_TOKEN
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from graphql import (
     DocumentNode,
     GraphQLError,
+    Node,
     NoSchemaIntrospectionCustomRule,
     Source,
     SourceLocation,
@@ -50,7 +51,7 @@ def parse_document(text: str, limits: Limits) -> DocumentNode:
     Raises RequestRefused for a text that is no document, OperationTooComplex for one that is too long or too deep.
     """
     try:
-        return parse(IndexedSource(text), max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
+        return shed_tokens(parse(IndexedSource(text), max_lexical_tokens=limits.tokens, max_comments=limits.tokens))
     except GraphQLError as error:
         beyond = TOO_MANY.match(error.message)
         if beyond:
@@ -58,6 +59,30 @@ def parse_document(text: str, limits: Limits) -> DocumentNode:
         if error.message.startswith(TOO_DEEP):
             raise too_deep() from error
         raise RequestRefused([format_request_error(ParseFailed.code, error)]) from error
+
+
+def parse_again(text: str) -> DocumentNode:
+    """The document of a text that was found to be valid before."""
+    return shed_tokens(parse(IndexedSource(text)))
+
+
+def shed_tokens(document: DocumentNode) -> DocumentNode:
+    """The document without its tokens: they are a third of it, and hold each other in circles.
+
+    What is left frees itself as soon as it is let go, and still says where each node stands.
+    """
+    nodes: list[Node] = [document]
+    while nodes:
+        node = nodes.pop()
+        if node.loc is not None:
+            del node.loc.start_token, node.loc.end_token
+        for key in node.keys:
+            value = getattr(node, key, None)
+            if isinstance(value, Node):
+                nodes.append(value)
+            elif isinstance(value, tuple | list):
+                nodes += value
+    return document
 
 
 def validate_document(document: DocumentNode, *, introspection: bool) -> None:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 import orjson
-from graphql import ExecutionResult, GraphQLError, execute
+from graphql import DocumentNode, ExecutionResult, GraphQLError, execute
 
 from app.attendance.reading import AttendanceReader
 from app.attendance.writing import AttendanceWriter
@@ -165,12 +165,17 @@ async def run_operation(
     service.paths.reference[reason] += 1
     writer = None if caller is None else AttendanceWriter(service.database, caller.site_id)
     context = None if reader is None or writer is None else Context(reader, writer)
-    execution = execute_operation(operation, variables, context, service)
-    return write_response(operation, await (service.writes.run(execution) if operation.is_mutation else execution))
+    document = operation.syntax.read()
+    execution = execute_document(document, operation.name, variables, context, service)
+    return write_response(document, await (service.writes.run(execution) if operation.is_mutation else execution))
 
 
-async def execute_operation(
-    operation: Operation, variables: dict[str, Any], context: Context | None, service: GraphQLService
+async def execute_document(
+    document: DocumentNode,
+    operation_name: str | None,
+    variables: dict[str, Any],
+    context: Context | None,
+    service: GraphQLService,
 ) -> ExecutionResult:
     """The reference path: graphql-core runs the schema's resolvers.
 
@@ -178,11 +183,11 @@ async def execute_operation(
     """
     result = execute(
         SCHEMA,
-        operation.document,
+        document,
         root_value=service.sdl,
         context_value=context,
         variable_values=variables,
-        operation_name=operation.name,
+        operation_name=operation_name,
         executor_class=ProjectingExecutor,
         max_coercion_errors=MOST_VARIABLE_ERRORS,
         hide_suggestions=not service.documents.introspection,
@@ -190,20 +195,20 @@ async def execute_operation(
     return result if isinstance(result, ExecutionResult) else await result
 
 
-def write_response(operation: Operation, result: ExecutionResult) -> Response:
+def write_response(document: DocumentNode, result: ExecutionResult) -> Response:
     if not result.errors:
         return Response(orjson.dumps({"data": result.data}), Verdict.EXECUTED)
     if result.data is None and all(error.path is None for error in result.errors):
-        return write_refusal(format_variable_errors(operation, result.errors), Verdict.REFUSED)
-    arguments = ArgumentFinder(operation.document)
+        return write_refusal(format_variable_errors(document, result.errors), Verdict.REFUSED)
+    arguments = ArgumentFinder(document)
     errors = [format_field_error(error, arguments) for error in result.errors]
     body = orjson.dumps({"errors": errors, "data": result.data})
     worst = find_verdict(errors, Verdict.EXECUTED)
     return Response(body, worst if result.data is None or worst is Verdict.UNAVAILABLE else Verdict.EXECUTED)
 
 
-def format_variable_errors(operation: Operation, errors: Sequence[GraphQLError]) -> list[FormattedError]:
-    arguments = ArgumentFinder(operation.document)
+def format_variable_errors(document: DocumentNode, errors: Sequence[GraphQLError]) -> list[FormattedError]:
+    arguments = ArgumentFinder(document)
     return [format_request_error(BadUserInput.code, error, arguments) for error in errors]
 
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
+    get_operation_ast,
 )
 
 from app.errors import BadUserInput, CursorInvalid, CursorMismatch
@@ -71,8 +74,11 @@ def find_compiled(operation: Operation, given: Variables) -> tuple[CompiledOpera
 def prepare(operation: Operation) -> Preparation | Uncompiled:
     if operation.is_mutation:
         return Uncompiled("mutation")
+    document = operation.syntax.read()
+    definition = get_operation_ast(document, operation.name)
+    assert definition is not None
     try:
-        return Preparation(build_variable_readers(operation.definition), tuple(find_conditions(operation)))
+        return Preparation(build_variable_readers(definition), tuple(find_conditions(document, definition)))
     except Unusual as unusual:
         return Uncompiled(str(unusual))
 
@@ -93,18 +99,20 @@ def keep_variant(
 
 def try_to_compile(operation: Operation, booleans: dict[str, bool]) -> CompiledOperation | Uncompiled:
     try:
-        return compile_operation(operation, booleans)
+        compiled = compile_operation(operation, booleans)
     except Unusual as unusual:
         return Uncompiled(str(unusual))
     except INPUT_ERRORS:
         return Uncompiled(INPUT)
+    operation.syntax.let_go()
+    return compiled
 
 
-def find_conditions(operation: Operation) -> list[str]:
+def find_conditions(document: DocumentNode, definition: OperationDefinitionNode) -> list[str]:
     """The variables that `@skip` and `@include` use in an operation and its fragments."""
-    nodes = operation.document.definitions
+    nodes = document.definitions
     fragments = {node.name.value: node for node in nodes if isinstance(node, FragmentDefinitionNode)}
-    return sorted(set(walk_conditions(operation.definition.selection_set, fragments, set())))
+    return sorted(set(walk_conditions(definition.selection_set, fragments, set())))
 
 
 def walk_conditions(

@@ -28,7 +28,7 @@ from app.web.headers import SECURITY_HEADERS, add_headers
 from app.web.health import report_alive, report_ready
 
 GRAPHQL_PATH = "/graphql"
-COLLECTOR_THRESHOLDS = (10_000, 20, 50)
+COLLECTOR_THRESHOLDS = (10_000, 10, 10)
 CLOSE_SECONDS = 2.0
 
 logger = logging.getLogger("attendance.server")
