@@ -96,7 +96,7 @@ async def test_told_to_end_under_load_a_service_answers_whatever_it_has_taken_on
     with serve(workers) as service:
         writers = Writers(service.url, token)
         writing = [asyncio.create_task(writers.write()) for _ in range(16)]
-        await wait_until(lambda: len(writers.acknowledged) > 200, 20)
+        await wait_until(lambda: len(writers.acknowledged) > 200, within=20)
         assert await end(service) == 0
         writers.is_over = True
         await asyncio.gather(*writing)
@@ -142,7 +142,7 @@ async def test_a_killed_parent_leaves_no_worker_behind(serve: StartService) -> N
         workers = list_workers(service.process.pid)
         assert len(workers) == 3
         os.kill(service.process.pid, signal.SIGKILL)
-        await wait_until(lambda: not any(is_running(worker) for worker in workers), 5)
+        await wait_until(lambda: not any(is_running(worker) for worker in workers), within=5)
         port = urlsplit(service.url).port
         assert port
         socket.create_server(("127.0.0.1", port)).close()
