@@ -26,6 +26,7 @@ from app.web.explorer.page import Explorer
 from app.web.flights import Flights
 from app.web.headers import SECURITY_HEADERS, add_headers
 from app.web.health import report_alive, report_ready
+from app.web.intake import Intake
 
 GRAPHQL_PATH = "/graphql"
 COLLECTOR_THRESHOLDS = (10_000, 10, 10)
@@ -39,20 +40,20 @@ class Application(Starlette):
 
     def __init__(self, endpoint: GraphQLEndpoint, **options: Any) -> None:
         super().__init__(**options)
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self.state.flights = endpoint.flights
 
     def announce_end(self) -> None:
         """The process is about to end: it is not ready, and keeps no connection after an answer."""
-        self._endpoint.flights.announce_end()
+        self.endpoint.flights.announce_end()
 
     def stop_requests(self) -> None:
         """There is no more time for the requests that are on their way."""
-        self._endpoint.flights.stop_all()
+        self.endpoint.flights.stop_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH:
-            await self._endpoint(scope, receive, send)
+            await self.endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, add_headers(send, SECURITY_HEADERS))
 
@@ -75,8 +76,8 @@ def build_application(settings: Settings, database: Database | None = None) -> A
         build_authenticator(settings),
         Admission(settings.max_running, settings.max_queued, settings.site_share),
         Flights(),
+        Intake(settings.max_body_bytes),
         explorer,
-        settings.max_body_bytes,
     )
 
     @asynccontextmanager

@@ -24,9 +24,10 @@ from app.web.headers import (
     read_headers,
 )
 from app.web.identity import RequestIdentity, identify_request
+from app.web.intake import ClientGone, Intake
 from app.web.media_types import GRAPHQL_RESPONSE, JSON, choose_media_type
 from app.web.queueing import Overloaded, wait_for_slot
-from app.web.requests import ClientGone, HTTPRefusal, check_body_type, parse_body, parse_query_string, read_body
+from app.web.requests import HTTPRefusal, check_body_type, parse_body, parse_query_string
 from app.web.responses import OVERLOADED, SHUTTING_DOWN, TIMED_OUT, answer_unforeseen, send_refusal, send_response
 
 
@@ -41,8 +42,8 @@ class GraphQLEndpoint:
     authenticator: Authenticator
     admission: Admission
     flights: Flights
+    intake: Intake
     explorer: Explorer | None
-    most_bytes: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = read_headers(scope["headers"])
@@ -99,7 +100,7 @@ class GraphQLEndpoint:
         admission = self.admission
         if admission.turn_away(site):
             raise Overloaded
-        body = await read_body(receive, self.most_bytes) if scope["method"] == "POST" else None
+        body = await self.intake.read_body(receive) if scope["method"] == "POST" else None
         self.flights.mark_received(flight, receive)
         if not admission.enter(site):
             await wait_for_slot(admission, site)

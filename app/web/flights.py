@@ -5,6 +5,7 @@ times a second; only then, when it has taken a while, is its client watched.
 """
 
 import asyncio
+from collections import Counter
 from enum import Enum
 from typing import Any
 
@@ -44,12 +45,13 @@ class Flight:
 
 
 class Flights:
-    """All requests on their way. Deadlines are kept to within a look or two."""
+    """All requests on their way, and how many were stopped. Deadlines are kept to within a look or two."""
 
     def __init__(self, *, receive_seconds: float = RECEIVE_SECONDS, run_seconds: float = RUN_SECONDS) -> None:
         self._most_looks_receiving = receive_seconds / LOOK_SECONDS
         self._most_looks_running = run_seconds / LOOK_SECONDS
         self.is_ending = False
+        self.ended: Counter[End] = Counter()
         self._on_their_way: set[Flight] = set()
         self._looks = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -77,6 +79,7 @@ class Flights:
         """Cancel what the request waits for, once."""
         if flight.end is None and flight in self._on_their_way and flight.task is not None:
             flight.end = end
+            self.ended[end] += 1
             flight.task.cancel()
 
     def announce_end(self) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 from starlette.datastructures import QueryParams
-from starlette.types import Message, Receive
 
 from app.errors import BadUserInput, ServiceError
 from app.operations.running import GraphQLRequest
@@ -31,46 +30,12 @@ class HTTPRefusal(Exception):
         self.headers = headers
 
 
-class ClientGone(Exception):
-    """The client has left before its request was complete."""
-
-
 def check_body_type(headers: Mapping[bytes, bytes]) -> None:
     """Raise HTTPRefusal for a body that is not JSON as it stands. What browsers send unasked across origins is none."""
     if not holds_json(headers.get(CONTENT_TYPE)):
         raise HTTPRefusal(415, "The body must be JSON in UTF-8: send `Content-Type: application/json`.")
     if headers.get(CONTENT_ENCODING, b"identity") != b"identity":
         raise HTTPRefusal(415, "The body must not be compressed.")
-
-
-async def read_body(receive: Receive, most_bytes: int) -> bytes:
-    """The whole body. One that is too large is read to its end unkept, so that the client can take in the answer.
-
-    Raises HTTPRefusal or ClientGone.
-    """
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        body: bytes = message.get("body", b"")
-        if len(body) <= most_bytes:
-            return body
-    return await read_long_body(message, receive, most_bytes)
-
-
-async def read_long_body(message: Message, receive: Receive, most_bytes: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while message["type"] == "http.request":
-        size += len(message.get("body", b""))
-        if size <= most_bytes:
-            chunks.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            break
-        message = await receive()
-    else:
-        raise ClientGone
-    if size > most_bytes:
-        raise HTTPRefusal(413, f"The body is larger than {most_bytes} bytes.")
-    return b"".join(chunks)
 
 
 def parse_body(body: bytes) -> GraphQLRequest:

@@ -52,7 +52,7 @@ SHUTTING_DOWN = Response(
     write_error(ServiceUnavailable("The service is being stopped; try again shortly.")), Verdict.UNAVAILABLE
 )
 TIMED_OUT = Response(
-    write_error(OperationTimeout("The operation took too long and was stopped; ask for less, or try again.")),
+    write_error(OperationTimeout("The operation took too long. A read was stopped; a write may be done all the same.")),
     Verdict.TIMED_OUT,
 )
 

@@ -11,8 +11,8 @@ from socket import socket
 import uvicorn
 import uvloop
 
-from app.settings import Settings, load_settings
-from app.web.application import Application, build_application
+from app.settings import Settings
+from app.web.application import Application, create_application
 from app.web.connections import Connection, ConnectionWatch
 from app.web.listening import Listeners
 from app.web.workers import supervise
@@ -78,22 +78,24 @@ def configure(application: Application) -> uvicorn.Config:
 
 def run_server(settings: Settings, listeners: Sequence[Listeners]) -> None:
     """Serve until a signal: in this process, or where there are listeners for several, in one process for each."""
-    if len(listeners) == 1:
-        run_process(settings, listeners[0], lambda: False)
-        return
     os.environ.update(settings.as_environment())
-    supervise(run_worker, listeners)
+    if len(listeners) == 1:
+        run_process(listeners[0], lambda: False)
+    else:
+        supervise(run_worker, listeners)
 
 
 def run_worker(listeners: Listeners, parent: int) -> None:
-    """Serve in a process that `parent` has started, whose settings are in its environment, and end when it is gone."""
+    """Serve in a process that `parent` has started, and end when it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # A terminal sends it to all; the parent tells when to end.
-    run_process(load_settings(os.environ), listeners, lambda: os.getppid() != parent)
+    run_process(listeners, lambda: os.getppid() != parent)
 
 
-def run_process(settings: Settings, listeners: Listeners, is_orphaned: Callable[[], bool]) -> None:
+def run_process(listeners: Listeners, is_orphaned: Callable[[], bool]) -> None:
+    """Serve in this process, whose settings are in its environment, until a signal."""
+
     async def serve() -> None:
-        await Server(build_application(settings), is_orphaned).serve(listeners)
+        await Server(create_application(), is_orphaned).serve(listeners)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

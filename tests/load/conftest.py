@@ -2,16 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
-from app.operations.documents import Documents
-from app.operations.limits import Limits
-from app.operations.running import GraphQLService
 from app.settings import load_settings
 from app.web.admission import Admission
-from app.web.authentication import build_authenticator
+from app.web.application import build_application
 from app.web.endpoint import GraphQLEndpoint
 from app.web.flights import Flights
 from tests.support.service import SECRET, RecordingDatabase
@@ -32,13 +30,10 @@ def build_endpoint(database: RecordingDatabase) -> BuildEndpoint:
     def build(
         *, receive: float = 10, run: float = 10, most_running: int = 20, most_queued: int = 80
     ) -> GraphQLEndpoint:
-        return GraphQLEndpoint(
-            GraphQLService(Documents(size=10, limits=Limits(), introspection=False), database, ""),
-            build_authenticator(load_settings({"ATTENDANCE_JWT_SECRET": SECRET})),
-            Admission(most_running, most_queued, site_share=50),
-            Flights(receive_seconds=receive, run_seconds=run),
-            None,
-            262_144,
+        return replace(
+            build_application(load_settings({"ATTENDANCE_JWT_SECRET": SECRET}), database).endpoint,
+            admission=Admission(most_running, most_queued, site_share=50),
+            flights=Flights(receive_seconds=receive, run_seconds=run),
         )
 
     return build
@@ -62,11 +57,11 @@ def lock(database_url: str) -> Lock:
     return hold
 
 
-async def wait_for_waiting(watcher: asyncpg.Connection, count: int) -> None:
+async def wait_for_waiting(watcher: asyncpg.Connection, count: int, seconds: float = 5.0) -> None:
     """Wait until so many of the service's connections wait for a lock."""
 
     async def holds() -> bool:
         waiting: int = await watcher.fetchval(WAITING)
         return waiting == count
 
-    await wait_until(holds)
+    await wait_until(holds, within=seconds)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.web import queueing
+from app.web import intake, queueing
 from app.web.admission import Reason
 from app.web.endpoint import GraphQLEndpoint
 from tests.load.conftest import BuildEndpoint, Lock
@@ -130,3 +130,21 @@ async def test_requests_whose_token_is_not_verified_yet_share_one_place(
     await asyncio.gather(answering, *(each for _, each in strangers))
     assert client.status == 200
     assert [each.status for each, _ in strangers] == [200, 200, 200, 503]
+
+
+async def test_bodies_that_arrive_slowly_do_not_take_all_memory(
+    endpoint: GraphQLEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MOST_HELD_BYTES", 2_000)
+    slow = [Client([b"{", b" " * 700], is_complete=False) for _ in range(3)]
+    answering = [asyncio.create_task(client.send_to(endpoint)) for client in slow]
+    await answering[2]
+    assert_refused(slow[2])
+    small = Client([b'{"query": ', b'"{ __typename }"}'])
+    await small.send_to(endpoint)
+    assert small.status == 200
+    assert endpoint.intake.held == 2 * 701
+    for client in slow:
+        client.leaves.set()
+    await asyncio.gather(*answering)
+    assert endpoint.intake.held == 0
