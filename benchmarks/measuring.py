@@ -1,4 +1,4 @@
-"""Measures a case: rounds on the service and on the hand-written endpoint in turn, by processor time a request."""
+"""Measures servers side by side: rounds of each in turn, by processor time a request."""
 
 import os
 import subprocess
@@ -10,10 +10,24 @@ from typing import Any
 
 import orjson
 
-from benchmarks.cases import Case
-from benchmarks.processes import Server, read_cpu
+from benchmarks.cases import MakeBody
+from benchmarks.processes import Server, list_family, read_cpu
 
 CONNECTIONS = 8
+LOAD_SECONDS = 600
+NUMBERS_A_PROBE = 10_000_000
+
+ListBackends = Callable[[], Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One kind of request to one server; `token` is empty where it asks for none."""
+
+    server: Server
+    path: str
+    token: str
+    make_body: MakeBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,63 +40,69 @@ class Round:
     p50: float
     p99: float
 
+    @property
+    def cpu(self) -> float:
+        return self.server_cpu + self.postgres_cpu
+
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A case's figures: the medians over the rounds."""
+class Ratio:
+    """The median of the rounds' ratios, and the least and the largest of them."""
 
-    case: Case
-    service: Round
-    plain: Round
-
-    @property
-    def ratio(self) -> float:
-        """Server processor time of the service, as a multiple of the hand-written endpoint's."""
-        return self.service.server_cpu / self.plain.server_cpu
+    median: float
+    least: float
+    most: float
 
 
-def measure_case(
-    case: Case, service: Server, plain: Server, token: str, list_backends: Callable[[], Sequence[int]], rounds: int
-) -> Line:
-    """Run the rounds of both in turn, after one of each that is not counted."""
-    measured: dict[str, list[Round]] = {service.name: [], plain.name: []}
+def measure_probes(
+    probes: Sequence[Probe], requests: int, list_backends: ListBackends, rounds: int
+) -> list[list[Round]]:
+    """The rounds of each probe: each round has all of them in turn, every other one in the opposite order.
+
+    The first round is not counted.
+    """
+    measured: list[list[Round]] = [[] for _ in probes]
     for number in range(rounds + 1):
-        offset = number * case.requests
-        numbers = range(offset, offset + case.requests)
-        sides = ((service, "/graphql", case.make_operation, token), (plain, case.path, case.make_plain, ""))
-        for server, path, make, header in sides if number % 2 else reversed(sides):
-            bodies = b"\n".join(orjson.dumps(make(each)) for each in numbers)
-            outcome = run_round(server, path, bodies, case.requests, header, list_backends)
-            measured[server.name] += [outcome] if number else []
-    return Line(case, summarise(measured[service.name]), summarise(measured[plain.name]))
+        places = list(enumerate(probes))
+        for place, probe in places if number % 2 else reversed(places):
+            start = place * NUMBERS_A_PROBE + number * requests
+            outcome = run_round(probe, range(start, start + requests), list_backends)
+            measured[place] += [outcome] if number else []
+    return measured
 
 
-def run_round(
-    server: Server, path: str, bodies: bytes, requests: int, token: str, list_backends: Callable[[], Sequence[int]]
-) -> Round:
-    header = f"Authorization: Bearer {token}\r\n" if token else ""
-    backends = list_backends()
-    server_before, postgres_before = read_cpu([server.pid]), read_cpu(backends)
+def run_round(probe: Probe, numbers: Sequence[int], list_backends: ListBackends) -> Round:
+    server = probe.server
+    bodies = b"\n".join(orjson.dumps(probe.make_body(each)) for each in numbers)
+    header = f"Authorization: Bearer {probe.token}\r\n" if probe.token else ""
+    server_before, postgres_before = read_cpu(list_family(server.pid)), read_cpu(list_backends())
     load = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load", str(server.port), path, str(CONNECTIONS)],
+        [sys.executable, "-m", "benchmarks.load", str(server.port), probe.path, str(CONNECTIONS)],
         input=bodies,
         capture_output=True,
         check=False,
         env={**os.environ, "BENCHMARK_HEADERS": header},
-        timeout=600,
+        timeout=LOAD_SECONDS,
     )
     if load.returncode:
         raise RuntimeError(load.stderr.decode())
     times: dict[str, Any] = orjson.loads(load.stdout)
     return Round(
-        server_cpu=(read_cpu([server.pid]) - server_before) * 1000 / requests,
-        postgres_cpu=(read_cpu(list_backends()) - postgres_before) * 1000 / requests,
-        rate=requests / times["elapsed"],
+        server_cpu=(read_cpu(list_family(server.pid)) - server_before) * 1000 / len(numbers),
+        postgres_cpu=(read_cpu(list_backends()) - postgres_before) * 1000 / len(numbers),
+        rate=len(numbers) / times["elapsed"],
         p50=times["p50"],
         p99=times["p99"],
     )
 
 
+def compare_rounds(figures: Sequence[float], others: Sequence[float]) -> Ratio:
+    """The ratio of figures to those of the same rounds."""
+    ratios = [figure / other for figure, other in zip(figures, others, strict=True)]
+    return Ratio(median(ratios), min(ratios), max(ratios))
+
+
 def summarise(rounds: Sequence[Round]) -> Round:
+    """The median of each figure."""
     names = ("server_cpu", "postgres_cpu", "rate", "p50", "p99")
     return Round(**{name: median(getattr(each, name) for each in rounds) for name in names})
