@@ -107,7 +107,7 @@ def list_cases(sample: Sample) -> list[Case]:
             lambda _: {"booking": booking},
         ),
         entities_case("entities", sample, 100, 600),
-        entities_case("entities-1000", sample, 1000, 60),
+        entities_case("entities-1000", sample, 1000, 80),
         Case(
             "bulk",
             f"bulk of {BULK_ITEMS}",

@@ -1,20 +1,20 @@
-"""Measures servers side by side: rounds of each in turn, by processor time a request."""
+"""Measures servers side by side, in short turns, by processor time a request."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from statistics import median
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from statistics import median, quantiles
 
 import orjson
 
 from benchmarks.cases import MakeBody
-from benchmarks.processes import Server, list_family, read_cpu
+from benchmarks.processes import STOP_SECONDS, Server, list_family, read_cpu
 
 CONNECTIONS = 8
-LOAD_SECONDS = 600
+SLICES_A_ROUND = 10
 NUMBERS_A_PROBE = 10_000_000
 
 ListBackends = Callable[[], Sequence[int]]
@@ -54,49 +54,95 @@ class Ratio:
     most: float
 
 
+@dataclass(slots=True)
+class Load:
+    """A probe with the process that sends its requests, and what the current round has cost so far, in seconds."""
+
+    probe: Probe
+    process: "subprocess.Popen[bytes]"
+    numbers: Iterator[int]
+    server_cpu: float = 0.0
+    postgres_cpu: float = 0.0
+    elapsed: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+
+    def send_slice(self, requests: int, backends: Sequence[int]) -> None:
+        """Send the next requests, and add what they cost. Raises RuntimeError when one is answered by an error."""
+        bodies = [orjson.dumps(self.probe.make_body(next(self.numbers))) for _ in range(requests)]
+        family = list_family(self.probe.server.pid)
+        server_before, postgres_before = read_cpu(family), read_cpu(backends)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(b"\n".join([b"%d" % requests, *bodies, b""]))
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self.probe.server.name}{self.probe.path} was answered by an error")
+        self.server_cpu += read_cpu(family) - server_before
+        self.postgres_cpu += read_cpu(backends) - postgres_before
+        times = orjson.loads(answer)
+        self.elapsed += times["elapsed"]
+        self.latencies += times["latencies"]
+
+    def end_round(self) -> Round:
+        """What the round has cost; the next one begins at nothing."""
+        count = len(self.latencies)
+        percentiles = quantiles(self.latencies, n=100, method="inclusive")
+        outcome = Round(
+            server_cpu=self.server_cpu * 1000 / count,
+            postgres_cpu=self.postgres_cpu * 1000 / count,
+            rate=count / self.elapsed,
+            p50=percentiles[49] * 1000,
+            p99=percentiles[98] * 1000,
+        )
+        self.server_cpu = self.postgres_cpu = self.elapsed = 0.0
+        self.latencies = []
+        return outcome
+
+
 def measure_probes(
     probes: Sequence[Probe], requests: int, list_backends: ListBackends, rounds: int
 ) -> list[list[Round]]:
-    """The rounds of each probe: each round has all of them in turn, every other one in the opposite order.
+    """The rounds of each probe, after one that is not counted.
 
-    The first round is not counted.
+    In a round the probes take turns, each of a tenth of its requests and every other turn in the opposite order, so
+    that what else the machine does meets all of them.
     """
     measured: list[list[Round]] = [[] for _ in probes]
-    for number in range(rounds + 1):
-        places = list(enumerate(probes))
-        for place, probe in places if number % 2 else reversed(places):
-            start = place * NUMBERS_A_PROBE + number * requests
-            outcome = run_round(probe, range(start, start + requests), list_backends)
-            measured[place] += [outcome] if number else []
+    with ExitStack() as stack:
+        loads = [stack.enter_context(run_load(probe, place * NUMBERS_A_PROBE)) for place, probe in enumerate(probes)]
+        for number in range(rounds + 1):
+            backends = list_backends()
+            for turn in range(SLICES_A_ROUND):
+                for load in loads if turn % 2 else reversed(loads):
+                    load.send_slice(requests // SLICES_A_ROUND, backends)
+            for outcomes, load in zip(measured, loads, strict=True):
+                outcome = load.end_round()
+                outcomes += [outcome] if number else []
     return measured
 
 
-def run_round(probe: Probe, numbers: Sequence[int], list_backends: ListBackends) -> Round:
-    server = probe.server
-    bodies = b"\n".join(orjson.dumps(probe.make_body(each)) for each in numbers)
+@contextmanager
+def run_load(probe: Probe, first_number: int) -> Iterator[Load]:
+    """A process for the requests of a probe, which are made from the numbers from the first on."""
     header = f"Authorization: Bearer {probe.token}\r\n" if probe.token else ""
-    server_before, postgres_before = read_cpu(list_family(server.pid)), read_cpu(list_backends())
-    load = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load", str(server.port), probe.path, str(CONNECTIONS)],
-        input=bodies,
-        capture_output=True,
-        check=False,
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.load", str(probe.server.port), probe.path, str(CONNECTIONS)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         env={**os.environ, "BENCHMARK_HEADERS": header},
-        timeout=LOAD_SECONDS,
     )
-    if load.returncode:
-        raise RuntimeError(load.stderr.decode())
-    times: dict[str, Any] = orjson.loads(load.stdout)
-    return Round(
-        server_cpu=(read_cpu(list_family(server.pid)) - server_before) * 1000 / len(numbers),
-        postgres_cpu=(read_cpu(list_backends()) - postgres_before) * 1000 / len(numbers),
-        rate=len(numbers) / times["elapsed"],
-        p50=times["p50"],
-        p99=times["p99"],
-    )
+    try:
+        yield Load(probe, process, iter(range(first_number, first_number + NUMBERS_A_PROBE)))
+    finally:
+        process.terminate()
+        process.wait(timeout=STOP_SECONDS)
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
 
 
-def compare_rounds(figures: Sequence[float], others: Sequence[float]) -> Ratio:
+def compare_rounds(figures: Iterable[float], others: Iterable[float]) -> Ratio:
     """The ratio of figures to those of the same rounds."""
     ratios = [figure / other for figure, other in zip(figures, others, strict=True)]
     return Ratio(median(ratios), min(ratios), max(ratios))
