@@ -1,87 +1,104 @@
 """The hand-written endpoint: plain ASGI, asyncpg and orjson, one function for each case, and the same bytes.
 
-No GraphQL, no tokens, no row security, no limits: what is left when everything but the work is left out.
+No GraphQL, no tokens, no row security, no limits: what is left when everything but the work is left out. Cursors are
+the service's own, with its codec, and the garbage collector is tuned alike.
 """
 
+import gc
 import os
-from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
-from zlib import crc32
 
 import asyncpg
 import orjson
 from uuid_utils.compat import uuid7
 
-from app.plan.cursor import plan_cursors
+from app.plan.cursor import CursorCodec, plan_cursors
+from app.plan.filter import Filter, Operator, Perspective
 from app.plan.order import DEFAULT_ORDER
+from app.plan.properties import Property
 from benchmarks.data import SITES
+from benchmarks.statements import (
+    BULK,
+    ENTITIES,
+    KEYSETS,
+    PAGE_OF_BOOKINGS,
+    PAGE_OF_SESSION,
+    RECORD,
+    SUMMARY,
+)
 
 SITE = SITES[0]
-HEAD = plan_cursors(DEFAULT_ORDER, None, None)
-PAGE = """
-SELECT id, id::text AS id_text, booking_id::text, session_id, status, number_of_attendees
-FROM attendance WHERE site_id = $1 ORDER BY id LIMIT 51
-"""
-RECORD = """
-SELECT id::text, booking_id::text, session_id, status, number_of_attendees
-FROM attendance WHERE site_id = $1 AND id = $2
-"""
-ENTITIES = """
-SELECT wanted.position, page.*
-FROM unnest($2::uuid[]) WITH ORDINALITY AS wanted (id, position)
-CROSS JOIN LATERAL (
-    SELECT id::text, session_id, status FROM attendance
-    WHERE site_id = $1 AND booking_id = wanted.id ORDER BY attendance.id LIMIT 10
-) AS page
-"""
-BULK = """
-INSERT INTO attendance AS stored
-    (site_id, id, booking_id, session_id, status, number_of_attendees, created_at, updated_at)
-SELECT $1, item.id, item.booking_id, item.session_id, item.status, item.number_of_attendees, $2, $2
-FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::integer[])
-    AS item (id, booking_id, session_id, status, number_of_attendees)
-ORDER BY item.booking_id, item.session_id
-ON CONFLICT (site_id, booking_id, session_id) DO UPDATE
-SET status = excluded.status, number_of_attendees = excluded.number_of_attendees, updated_at = excluded.updated_at
-RETURNING id::text, booking_id::text, session_id, status
-"""
+RECORD_FIELDS = ("id", "bookingId", "sessionId", "status", "numberOfAttendees")
+FIGURES = ("total", "attended", "notAttended", "notSet", "numberOfAttendees")
+COLLECTOR_THRESHOLDS = (10_000, 20, 50)
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
-def write_cursor(record_id: UUID) -> str:
-    tail = record_id.bytes
-    checksum = crc32(tail, HEAD.head_checksum).to_bytes(4)
-    return HEAD.head_text + urlsafe_b64encode(tail + checksum).decode().rstrip("=")
+async def read_page(pool: asyncpg.Pool, body: bytes) -> dict[str, Any]:
+    """A page of 50 of the whole site, by the order of the body; an empty body asks for the first one by id."""
+    wanted = orjson.loads(body)
+    keyset = KEYSETS[wanted.get("order", "ID_ASC")]
+    cursor = wanted.get("after")
+    if cursor is None:
+        rows = await pool.fetch(keyset.first, SITE)
+    else:
+        rows = await pool.fetch(keyset.following, SITE, *keyset.codec.decode(cursor, "after"))
+    return write_page(rows, 50, keyset.codec, keyset.key_indexes)
 
 
-async def read_page(pool: asyncpg.Pool, _body: bytes) -> dict[str, Any]:
-    rows = await pool.fetch(PAGE, SITE)
+async def read_page_of_session(pool: asyncpg.Pool, body: bytes) -> dict[str, Any]:
+    wanted = orjson.loads(body)
+    session_id, status = wanted["sessionId"], wanted["status"]
+    rows = await pool.fetch(PAGE_OF_SESSION, SITE, session_id, status)
+    perspective = Perspective(Property.SESSION_ID, session_id)
+    codec = plan_cursors(DEFAULT_ORDER, perspective, Filter(Property.STATUS, Operator.EQ, status))
+    return write_page(rows, 100, codec, (0,))
+
+
+async def read_page_of_bookings(pool: asyncpg.Pool, body: bytes) -> dict[str, Any]:
+    bookings = tuple(sorted(set(orjson.loads(body)["bookings"])))
+    rows = await pool.fetch(PAGE_OF_BOOKINGS, SITE, bookings)
+    codec = plan_cursors(DEFAULT_ORDER, None, Filter(Property.BOOKING_ID, Operator.IN, bookings))
+    return write_page(rows, 100, codec, (0,))
+
+
+def write_page(
+    rows: Sequence[asyncpg.Record], size: int, codec: CursorCodec, key_indexes: Sequence[int]
+) -> dict[str, Any]:
+    kept = rows[:size]
+    cursors = codec.encode_all([[row[index] for row in kept] for index in key_indexes])
     edges = [
         {
-            "cursor": write_cursor(row[0]),
+            "cursor": cursor,
             "node": {
-                "id": row[1],
-                "bookingId": row[2],
-                "sessionId": row[3],
-                "status": row[4],
-                "numberOfAttendees": row[5],
+                "id": str(row[0]),
+                "bookingId": str(row[1]),
+                "sessionId": row[2],
+                "status": row[3],
+                "numberOfAttendees": row[4],
             },
         }
-        for row in rows[:50]
+        for row, cursor in zip(kept, cursors, strict=True)
     ]
-    info = {"hasNextPage": len(rows) > 50, "endCursor": edges[-1]["cursor"]}
+    info = {"hasNextPage": len(rows) > size, "endCursor": cursors[-1] if cursors else None}
     return {"attendances": {"edges": edges, "pageInfo": info}}
 
 
 async def read_record(pool: asyncpg.Pool, body: bytes) -> dict[str, Any]:
     record = await pool.fetchrow(RECORD, SITE, orjson.loads(body)["id"])
-    names = ("id", "bookingId", "sessionId", "status", "numberOfAttendees")
-    return {"attendance": dict(zip(names, record, strict=True))}
+    return {"attendance": None if record is None else dict(zip(RECORD_FIELDS, record, strict=True))}
+
+
+async def read_summary(pool: asyncpg.Pool, body: bytes) -> dict[str, Any]:
+    figures = await pool.fetchrow(SUMMARY, SITE, orjson.loads(body)["booking"])
+    recorded = figures[1] + figures[2]
+    summary = dict(zip(FIGURES, figures, strict=True))
+    summary["attendanceRate"] = figures[1] / recorded if recorded else None
+    return {"attendances": {"totalCount": figures[0], "summary": summary}}
 
 
 async def read_entities(pool: asyncpg.Pool, body: bytes) -> dict[str, Any]:
@@ -113,7 +130,15 @@ async def write_bulk(pool: asyncpg.Pool, body: bytes) -> dict[str, Any]:
     return {"bulkSetAttendance": payload}
 
 
-ENDPOINTS = {"/page": read_page, "/record": read_record, "/entities": read_entities, "/bulk": write_bulk}
+ENDPOINTS = {
+    "/page": read_page,
+    "/page-of-session": read_page_of_session,
+    "/page-of-bookings": read_page_of_bookings,
+    "/record": read_record,
+    "/summary": read_summary,
+    "/entities": read_entities,
+    "/bulk": write_bulk,
+}
 pools: list[asyncpg.Pool] = []
 
 
@@ -148,6 +173,9 @@ async def run_lifespan(receive: Receive, send: Send) -> None:
             os.environ["ATTENDANCE_DATABASE_URL"], min_size=10, max_size=10, connection_class=LeanConnection
         )
     )
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await pools[0].close()

@@ -5,13 +5,33 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid5
 
-import orjson
-
-from benchmarks.data import SITES, Sample
+from benchmarks.data import RECORDS_A_BOOKING, SITES, Sample
+from benchmarks.statements import KEYSETS
 
 RECORD = "id bookingId sessionId status numberOfAttendees"
-PAGE = f"{{ attendances {{ edges {{ cursor node {{ {RECORD} }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+PAGE_FIELDS = f"{{ edges {{ cursor node {{ {RECORD} }} }} pageInfo {{ hasNextPage endCursor }} }}"
+PAGE = f"{{ attendances {PAGE_FIELDS} }}"
+PAGE_OF_SESSION = f"""
+query($perspective: AttendancePerspective, $filter: AttendanceFilter, $orderBy: [AttendanceOrder!]!, $first: Int) {{
+  attendances(perspective: $perspective, filter: $filter, orderBy: $orderBy, first: $first) {PAGE_FIELDS}
+}}
+"""
+PAGE_OF_BOOKINGS = f"""
+query($bookings: [ID!]!) {{ attendances(filter: {{bookingId: {{in: $bookings}}}}, first: 100) {PAGE_FIELDS} }}
+"""
+PAGE_BY_ORDER = f"""
+query($orderBy: [AttendanceOrder!]!, $after: String) {{
+  attendances(orderBy: $orderBy, first: 50, after: $after) {PAGE_FIELDS}
+}}
+"""
 ONE = f"query($id: ID!) {{ attendance(id: $id) {{ {RECORD} }} }}"
+SUMMARY = """
+query($booking: ID!) {
+  attendances(perspective: {bookingId: $booking}) {
+    totalCount summary { total attended notAttended notSet numberOfAttendees attendanceRate }
+  }
+}
+"""
 ENTITIES = """
 query($representations: [_Any!]!) {
   _entities(representations: $representations) {
@@ -26,43 +46,120 @@ mutation($input: [AttendanceInput!]!) {
   }
 }
 """
+BULK_ITEMS = 100
+# More than requests are on their way at once, so that none waits for the records of another.
+REQUESTS_APART = 50
+
+MakeBody = Callable[[int], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line of the table: the bodies of both requests, made anew for each, and how many to send a round."""
+    """One line of the table: the bodies of both requests, made from a number, and how many to send a round.
+
+    `records` is how many of them an answer holds. `goal` is the most that the service may cost, as a multiple of the
+    hand-written endpoint's processor time.
+    """
 
     name: str
     title: str
     path: str
     requests: int
-    make_operation: Callable[[int], dict[str, Any]]
-    make_plain: Callable[[int], dict[str, Any]]
+    records: int
+    make_operation: MakeBody
+    make_plain: MakeBody
+    goal: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeepCase:
+    """The first page and a deep one of an order, which are measured against each other."""
+
+    order: str
+    first: Case
+    deep: Case
 
 
 def list_cases(sample: Sample) -> list[Case]:
-    """All cases, in the order of the table."""
+    """The cases of the service as it is in production, in the order of the table; what writes is last."""
+    booking = sample.booking_ids[0]
     return [
-        Case("page", "page of 50", "/page", 1500, lambda _: operation(PAGE), lambda _: {}),
+        page_case("page", "page of 50", 3000, goal=1.15),
+        page_of_session_case(sample),
+        page_of_bookings_case(sample),
         Case(
             "record",
             "one record",
             "/record",
-            2000,
+            6000,
+            1,
             lambda _: operation(ONE, id=sample.record_id),
             lambda _: {"id": sample.record_id},
+            goal=1.6,
         ),
-        entities_case("entities", sample, 100, 150),
-        entities_case("entities-1000", sample, 1000, 20),
+        Case(
+            "summary",
+            "totalCount and summary of a booking",
+            "/summary",
+            5000,
+            0,
+            lambda _: operation(SUMMARY, booking=booking),
+            lambda _: {"booking": booking},
+        ),
+        entities_case("entities", sample, 100, 600),
+        entities_case("entities-1000", sample, 1000, 80),
         Case(
             "bulk",
-            "bulk of 100",
+            f"bulk of {BULK_ITEMS}",
             "/bulk",
-            100,
+            300,
+            BULK_ITEMS,
             lambda number: operation(BULK, input=list(make_items(sample, number))),
             lambda number: {"items": list(make_items(sample, number))},
+            goal=1.3,
         ),
     ]
+
+
+def page_case(name: str, title: str, requests: int, *, goal: float) -> Case:
+    return Case(name, title, "/page", requests, 50, lambda _: operation(PAGE), lambda _: {}, goal)
+
+
+def reference_case() -> Case:
+    """The page of 50 once more, for a service that compiles no operations."""
+    return page_case("reference", "page of 50 by the reference path", 1500, goal=4)
+
+
+def page_of_session_case(sample: Sample) -> Case:
+    variables = {
+        "perspective": {"sessionId": sample.session_id},
+        "filter": {"status": {"eq": "ATTENDED"}},
+        "orderBy": ["ID_ASC"],
+        "first": 100,
+    }
+    return Case(
+        "page-100",
+        "page of 100 in a session, filtered by status",
+        "/page-of-session",
+        2000,
+        100,
+        lambda _: operation(PAGE_OF_SESSION, **variables),
+        lambda _: {"sessionId": sample.session_id, "status": "ATTENDED"},
+        goal=1.15,
+    )
+
+
+def page_of_bookings_case(sample: Sample) -> Case:
+    bookings = list(sample.booking_ids[:100])
+    return Case(
+        "in",
+        "page of 100 of 100 bookings, by `in`",
+        "/page-of-bookings",
+        800,
+        100,
+        lambda _: operation(PAGE_OF_BOOKINGS, bookings=bookings),
+        lambda _: {"bookings": bookings},
+    )
 
 
 def entities_case(name: str, sample: Sample, count: int, requests: int) -> Case:
@@ -73,27 +170,44 @@ def entities_case(name: str, sample: Sample, count: int, requests: int) -> Case:
         f"{count:,} bookings x attendances(first: 10) by _entities",
         "/entities",
         requests,
+        count * RECORDS_A_BOOKING,
         lambda _: operation(ENTITIES, representations=representations),
         lambda _: {"bookings": bookings},
+        goal=1.3,
+    )
+
+
+def list_deep_cases(sample: Sample) -> list[DeepCase]:
+    """For each order its first page, and the page behind the record at the sample's rank."""
+    return [
+        DeepCase(
+            order,
+            order_case(order, f"first page by {order}", None),
+            order_case(order, f"page at rank {sample.rank:,} by {order}", sample.cursors[order]),
+        )
+        for order in KEYSETS
+    ]
+
+
+def order_case(order: str, title: str, cursor: str | None) -> Case:
+    return Case(
+        "deep",
+        title,
+        "/page",
+        3000,
+        50,
+        lambda _: operation(PAGE_BY_ORDER, orderBy=[order], after=cursor),
+        lambda _: {"order": order, "after": cursor},
     )
 
 
 def make_items(sample: Sample, number: int) -> Iterator[dict[str, Any]]:
-    """100 items, half of them of records that an earlier request has made."""
-    for index in range(100):
-        booking = sample.booking_ids[index]
-        session = str(uuid5(SITES[0], f"{number // 2 if index % 2 else number}"))
-        yield {
-            "bookingId": booking,
-            "sessionId": f"benchmark {session}",
-            "status": ("ATTENDED", "NOT_ATTENDED")[number % 2],
-            "numberOfAttendees": number % 3,
-        }
+    """Half of the items are new; the other half change what an earlier request has made."""
+    made, changed = (f"benchmark {uuid5(SITES[0], str(each))}" for each in (number, number - REQUESTS_APART))
+    for booking in sample.booking_ids[: BULK_ITEMS // 2]:
+        yield {"bookingId": booking, "sessionId": made, "status": "ATTENDED", "numberOfAttendees": 1}
+        yield {"bookingId": booking, "sessionId": changed, "status": "NOT_ATTENDED", "numberOfAttendees": 0}
 
 
 def operation(query: str, **variables: Any) -> dict[str, Any]:
     return {"query": query, "variables": variables}
-
-
-def encode(content: dict[str, Any]) -> bytes:
-    return orjson.dumps(content)

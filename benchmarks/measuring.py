@@ -1,19 +1,33 @@
-"""Measures a case: rounds on the service and on the hand-written endpoint in turn, by processor time a request."""
+"""Measures servers side by side, in short turns, by processor time a request."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from statistics import median
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from statistics import median, quantiles
 
 import orjson
 
-from benchmarks.cases import Case
-from benchmarks.processes import Server, read_cpu
+from benchmarks.cases import MakeBody
+from benchmarks.processes import STOP_SECONDS, Server, list_family, read_cpu
 
 CONNECTIONS = 8
+SLICES_A_ROUND = 10
+NUMBERS_A_PROBE = 10_000_000
+
+ListBackends = Callable[[], Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One kind of request to one server; `token` is empty where it asks for none."""
+
+    server: Server
+    path: str
+    token: str
+    make_body: MakeBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,63 +40,115 @@ class Round:
     p50: float
     p99: float
 
+    @property
+    def cpu(self) -> float:
+        return self.server_cpu + self.postgres_cpu
+
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A case's figures: the medians over the rounds."""
+class Ratio:
+    """The median of the rounds' ratios, and the least and the largest of them."""
 
-    case: Case
-    service: Round
-    plain: Round
-
-    @property
-    def ratio(self) -> float:
-        """Server processor time of the service, as a multiple of the hand-written endpoint's."""
-        return self.service.server_cpu / self.plain.server_cpu
+    median: float
+    least: float
+    most: float
 
 
-def measure_case(
-    case: Case, service: Server, plain: Server, token: str, list_backends: Callable[[], Sequence[int]], rounds: int
-) -> Line:
-    """Run the rounds of both in turn, after one of each that is not counted."""
-    measured: dict[str, list[Round]] = {service.name: [], plain.name: []}
-    for number in range(rounds + 1):
-        offset = number * case.requests
-        numbers = range(offset, offset + case.requests)
-        sides = ((service, "/graphql", case.make_operation, token), (plain, case.path, case.make_plain, ""))
-        for server, path, make, header in sides if number % 2 else reversed(sides):
-            bodies = b"\n".join(orjson.dumps(make(each)) for each in numbers)
-            outcome = run_round(server, path, bodies, case.requests, header, list_backends)
-            measured[server.name] += [outcome] if number else []
-    return Line(case, summarise(measured[service.name]), summarise(measured[plain.name]))
+@dataclass(slots=True)
+class Load:
+    """A probe with the process that sends its requests, and what the current round has cost so far, in seconds."""
+
+    probe: Probe
+    process: "subprocess.Popen[bytes]"
+    numbers: Iterator[int]
+    server_cpu: float = 0.0
+    postgres_cpu: float = 0.0
+    elapsed: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+
+    def send_slice(self, requests: int, backends: Sequence[int]) -> None:
+        """Send the next requests, and add what they cost. Raises RuntimeError when one is answered by an error."""
+        bodies = [orjson.dumps(self.probe.make_body(next(self.numbers))) for _ in range(requests)]
+        family = list_family(self.probe.server.pid)
+        server_before, postgres_before = read_cpu(family), read_cpu(backends)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(b"\n".join([b"%d" % requests, *bodies, b""]))
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self.probe.server.name}{self.probe.path} was answered by an error")
+        self.server_cpu += read_cpu(family) - server_before
+        self.postgres_cpu += read_cpu(backends) - postgres_before
+        times = orjson.loads(answer)
+        self.elapsed += times["elapsed"]
+        self.latencies += times["latencies"]
+
+    def end_round(self) -> Round:
+        """What the round has cost; the next one begins at nothing."""
+        count = len(self.latencies)
+        percentiles = quantiles(self.latencies, n=100, method="inclusive")
+        outcome = Round(
+            server_cpu=self.server_cpu * 1000 / count,
+            postgres_cpu=self.postgres_cpu * 1000 / count,
+            rate=count / self.elapsed,
+            p50=percentiles[49] * 1000,
+            p99=percentiles[98] * 1000,
+        )
+        self.server_cpu = self.postgres_cpu = self.elapsed = 0.0
+        self.latencies = []
+        return outcome
 
 
-def run_round(
-    server: Server, path: str, bodies: bytes, requests: int, token: str, list_backends: Callable[[], Sequence[int]]
-) -> Round:
-    header = f"Authorization: Bearer {token}\r\n" if token else ""
-    backends = list_backends()
-    server_before, postgres_before = read_cpu([server.pid]), read_cpu(backends)
-    load = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load", str(server.port), path, str(CONNECTIONS)],
-        input=bodies,
-        capture_output=True,
-        check=False,
+def measure_probes(
+    probes: Sequence[Probe], requests: int, list_backends: ListBackends, rounds: int
+) -> list[list[Round]]:
+    """The rounds of each probe, after one that is not counted.
+
+    In a round the probes take turns, each of a tenth of its requests and every other turn in the opposite order, so
+    that what else the machine does meets all of them.
+    """
+    measured: list[list[Round]] = [[] for _ in probes]
+    with ExitStack() as stack:
+        loads = [stack.enter_context(run_load(probe, place * NUMBERS_A_PROBE)) for place, probe in enumerate(probes)]
+        for number in range(rounds + 1):
+            backends = list_backends()
+            for turn in range(SLICES_A_ROUND):
+                for load in loads if turn % 2 else reversed(loads):
+                    load.send_slice(requests // SLICES_A_ROUND, backends)
+            for outcomes, load in zip(measured, loads, strict=True):
+                outcome = load.end_round()
+                outcomes += [outcome] if number else []
+    return measured
+
+
+@contextmanager
+def run_load(probe: Probe, first_number: int) -> Iterator[Load]:
+    """A process for the requests of a probe, which are made from the numbers from the first on."""
+    header = f"Authorization: Bearer {probe.token}\r\n" if probe.token else ""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.load", str(probe.server.port), probe.path, str(CONNECTIONS)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         env={**os.environ, "BENCHMARK_HEADERS": header},
-        timeout=600,
     )
-    if load.returncode:
-        raise RuntimeError(load.stderr.decode())
-    times: dict[str, Any] = orjson.loads(load.stdout)
-    return Round(
-        server_cpu=(read_cpu([server.pid]) - server_before) * 1000 / requests,
-        postgres_cpu=(read_cpu(list_backends()) - postgres_before) * 1000 / requests,
-        rate=requests / times["elapsed"],
-        p50=times["p50"],
-        p99=times["p99"],
-    )
+    try:
+        yield Load(probe, process, iter(range(first_number, first_number + NUMBERS_A_PROBE)))
+    finally:
+        process.terminate()
+        process.wait(timeout=STOP_SECONDS)
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+def compare_rounds(figures: Iterable[float], others: Iterable[float]) -> Ratio:
+    """The ratio of figures to those of the same rounds."""
+    ratios = [figure / other for figure, other in zip(figures, others, strict=True)]
+    return Ratio(median(ratios), min(ratios), max(ratios))
 
 
 def summarise(rounds: Sequence[Round]) -> Round:
+    """The median of each figure."""
     names = ("server_cpu", "postgres_cpu", "rate", "p50", "p99")
     return Round(**{name: median(getattr(each, name) for each in rounds) for name in names})

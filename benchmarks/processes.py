@@ -1,22 +1,29 @@
-"""The processes of a run: servers under uvicorn, and what each has used of the processor."""
+"""The processes of a run: servers under uvicorn, and what processes have used of the processor."""
 
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+HAS_NANOSECONDS = Path("/proc/self/schedstat").exists()
 START_SECONDS = 30.0
+STOP_SECONDS = 30.0
+SERVICE = (sys.executable, "-c", "from app.cli import main; main()", "serve")
+HAND_WRITTEN = (
+    *(sys.executable, "-m", "uvicorn", "benchmarks.baseline:application"),
+    *("--no-access-log", "--no-server-header"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server process of this machine."""
+    """A server of this machine: its process, which may have others below it, and its port."""
 
     name: str
     pid: int
@@ -24,22 +31,27 @@ class Server:
 
 
 @contextmanager
-def run_server(name: str, application: str, environ: Mapping[str, str], *, factory: bool = False) -> Iterator[Server]:
-    """One uvicorn process, as `attendance serve` runs it."""
+def run_server(name: str, command: Sequence[str], environ: Mapping[str, str], log: Path) -> Iterator[Server]:
+    """A server that is stopped in the end; what it writes goes to the end of the log.
+
+    Raises RuntimeError with the log when it does not start.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = ["--port", str(port), "--no-access-log", "--log-level", "warning", *(["--factory"] if factory else [])]
-    process = subprocess.Popen([sys.executable, "-m", "uvicorn", application, *options], env={**os.environ, **environ})
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)], env={**os.environ, **environ}, stdout=output, stderr=output
+        )
     try:
-        wait_until_open(port, process)
+        wait_until_open(port, process, log)
         yield Server(name, process.pid, port)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=STOP_SECONDS)
 
 
-def wait_until_open(port: int, process: "subprocess.Popen[bytes]") -> None:
+def wait_until_open(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -48,16 +60,48 @@ def wait_until_open(port: int, process: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError("a server did not start")
+    raise RuntimeError(f"a server did not start:\n{log.read_text()}")
+
+
+def list_family(pid: int) -> list[int]:
+    """A process and all below it."""
+    family = [pid]
+    for task in list_tasks(pid):
+        for child in read_fields(task / "children"):
+            family += list_family(int(child))
+    return family
 
 
 def read_cpu(pids: Iterable[int]) -> float:
-    """Seconds of processor time, of user and system together, that the processes have used so far."""
-    total = 0.0
-    for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        except FileNotFoundError:
-            continue
-        total += (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
-    return total
+    """Seconds of processor time, of user and system together, that the processes have used so far.
+
+    To the nanosecond where the kernel counts them for each thread; threads that have ended are not counted then. Else
+    to the tick.
+    """
+    return sum(map(read_nanoseconds if HAS_NANOSECONDS else read_ticks, pids))
+
+
+def read_nanoseconds(pid: int) -> float:
+    times = [read_fields(task / "schedstat")[:1] for task in list_tasks(pid)]
+    return sum(int(time_) for fields in times for time_ in fields) / 1e9
+
+
+def read_ticks(pid: int) -> float:
+    fields = read_fields(Path(f"/proc/{pid}/stat"), behind=")")
+    return sum(map(int, fields[11:13])) / TICKS_A_SECOND
+
+
+def list_tasks(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def read_fields(path: Path, behind: str = "") -> list[str]:
+    """The words of a file of /proc, of its last line's part behind a text; none when its process has ended."""
+    try:
+        text = path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return (text.rpartition(behind)[2] if behind else text).split()
