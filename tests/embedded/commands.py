@@ -4,6 +4,7 @@ import importlib.util
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -197,3 +198,18 @@ def find_interpreter(person: Person) -> str | None:
     check = "import sys; sys.exit(sys.version_info < (3, 11))"
     candidates = filter(None, (sys.executable, shutil.which("python3", path=os.defpath)))
     return next((python for python in candidates if person.can_run(python, "-c", check)), None)
+
+
+def is_ready(data_dir: Path, *, other_than: int) -> bool:
+    try:
+        lines = (find_cluster(data_dir) / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return False
+    return len(lines) > 7 and lines[7].strip() == "ready" and int(lines[0]) != other_than
+
+
+def kill_if_there(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -36,6 +36,18 @@ def code() -> Iterator[Path]:
         yield copy_code(Path(directory))
 
 
+@pytest.fixture(scope="session")
+def code_of_another_system() -> Iterator[Path]:
+    """The code on a system that does not tell a process of its parent's end."""
+    with tempfile.TemporaryDirectory(prefix="code-") as directory:
+        code = copy_code(Path(directory))
+        account = code / "app" / "database" / "embedded" / "account.py"
+        text = account.read_text()
+        assert 'sys.platform != "linux"' in text
+        account.write_text(text.replace('sys.platform != "linux"', "True"))
+        yield code
+
+
 @pytest.fixture(scope="session", params=["root", "ordinary user"] if IS_ROOT else ["ordinary user"])
 def person(request: pytest.FixtureRequest, code: Path) -> Person:
     """Each test runs as an ordinary user, and as root too if the tests do."""
@@ -126,7 +138,7 @@ def start(place: Path, code: Path) -> Iterator[Starter]:
     """Start a command; what is still running at the end of the test is killed."""
     commands: list[Command] = []
 
-    def start_command(person: Person, data_dir: Path, *child: str, **extra: str) -> Command:
+    def start_command(person: Person, data_dir: Path, *child: str, code: Path = code, **extra: str) -> Command:
         assert data_dir.is_relative_to(place)
         commands.append(Command(person, code, data_dir, *child, **extra))
         return commands[-1]

@@ -16,11 +16,12 @@ from app.database.embedded.client import join_server
 from tests.embedded.commands import (
     Person,
     Starter,
-    find_cluster,
     find_postmaster,
     find_processes,
     find_supervisor,
     has_ended,
+    is_ready,
+    kill_if_there,
     query,
     wait_until,
 )
@@ -111,28 +112,6 @@ def test_a_child_of_the_command_does_not_keep_the_server_alive(person: Person, d
         os.kill(int(child), signal.SIGKILL)
 
 
-def test_a_killed_supervisor_takes_postgres_with_it_and_the_next_command_starts_another(
-    person: Person, data_dir: Path, start: Starter
-) -> None:
-    first = start(person, data_dir)
-    query(first.wait_until_ready(), WRITE)
-    os.kill(find_supervisor(data_dir), signal.SIGKILL)
-    second = start(person, data_dir)
-    url = second.wait_until_ready()
-    assert first.finish() == ""
-    assert query(url, READ) == "kept"
-    assert second.finish() == ""
-    assert wait_until(lambda: has_ended(data_dir), within=1)
-
-
-def test_a_killed_supervisor_alone_leaves_nothing_behind(person: Person, data_dir: Path, start: Starter) -> None:
-    command = start(person, data_dir)
-    command.wait_until_ready()
-    os.kill(find_supervisor(data_dir), signal.SIGKILL)
-    assert wait_until(lambda: has_ended(data_dir))
-    assert command.finish() == ""
-
-
 def test_a_program_that_has_just_been_started_ends_with_a_parent_that_ignores_interrupts(code: Path) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux tells a child that its parent died")
@@ -194,38 +173,6 @@ def test_a_command_that_comes_while_the_last_one_leaves_gets_a_server(
     assert current.finish() == ""
 
 
-def test_a_terminated_supervisor_stops_postgres_in_order(person: Person, data_dir: Path, start: Starter) -> None:
-    command = start(person, data_dir)
-    command.wait_until_ready()
-    supervisor = find_supervisor(data_dir)
-    os.kill(supervisor, signal.SIGINT)
-    os.kill(supervisor, signal.SIGHUP)
-    assert not wait_until(lambda: supervisor not in find_processes(data_dir), within=0.3)
-    os.kill(supervisor, signal.SIGTERM)
-    assert wait_until(lambda: has_ended(data_dir))
-    assert "database system is shut down" in (data_dir / "embedded" / "postgres.log").read_text()
-    assert {path.name for path in (data_dir / "embedded").iterdir()} == {"lock", "postgres.log", "postgres-18"}
-    assert command.finish() == ""
-
-
-def test_the_supervisor_gives_up_on_a_postgres_that_keeps_crashing(
-    person: Person, data_dir: Path, start: Starter
-) -> None:
-    command = start(person, data_dir)
-    command.wait_until_ready()
-    killed: list[int] = [0]
-    while not has_ended(data_dir) and len(killed) < 20:
-        if wait_until(lambda: is_ready(data_dir, other_than=killed[-1]), within=0.5):
-            killed.append(find_postmaster(data_dir))
-            kill_if_there(killed[-1])
-    assert len(killed) > 5
-    assert "keeps crashing" in (data_dir / "embedded" / "postgres.log").read_text()
-    assert command.finish() == ""
-    after = start(person, data_dir)
-    assert query(after.wait_until_ready(), "SELECT 1") == "1"
-    assert after.finish() == ""
-
-
 @pytest.mark.parametrize("delay", [0.05, 0.3])
 def test_a_start_that_is_killed_half_way_does_not_stop_the_next(
     person: Person, new_data_dir: Path, start: Starter, delay: float
@@ -240,18 +187,3 @@ def test_a_start_that_is_killed_half_way_does_not_stop_the_next(
     assert query(command.wait_until_ready(), "SELECT 1") == "1"
     assert not any(home.glob("unfinished-*"))
     assert command.finish() == ""
-
-
-def is_ready(data_dir: Path, *, other_than: int) -> bool:
-    try:
-        lines = (find_cluster(data_dir) / "postmaster.pid").read_text().splitlines()
-    except OSError:
-        return False
-    return len(lines) > 7 and lines[7].strip() == "ready" and int(lines[0]) != other_than
-
-
-def kill_if_there(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import asyncpg
@@ -13,7 +14,7 @@ import pytest
 
 from app.database.embedded import layout, run_embedded_postgres
 from app.database.embedded.account import Account
-from app.database.embedded.layout import follow_link
+from app.database.embedded.layout import follow_link, remove_abandoned_stores
 from app.errors import ConfigurationError
 from tests.embedded.commands import (
     Person,
@@ -230,3 +231,19 @@ def test_a_link_into_somebody_elses_directory_is_not_followed(root: Person, plac
     os.chown(target, 65534, 65534)
     assert root.user == 0
     assert follow_link(link) is None
+
+
+def test_stores_that_nobody_uses_any_more_are_removed_after_some_days(place: Path) -> None:
+    used, moved, fresh, old = (place / f"attendance-{name}" for name in ("used", "moved", "fresh", "old"))
+    home = place / "home"
+    for store in (used, moved, fresh, old):
+        store.mkdir()
+        (store / "home").symlink_to(home if store in (used, moved) else place / "gone")
+    home.mkdir()
+    (home / "store").symlink_to(used)
+    for store in (used, moved, old):
+        os.utime(store / "home", (0, time.time() - 31 * 24 * 3600), follow_symlinks=False)
+    remove_abandoned_stores(place, unused_days=30)
+    assert {store.name for store in place.glob("attendance-*")} == {used.name, fresh.name}
+    remove_abandoned_stores(place, unused_days=0)
+    assert {store.name for store in place.glob("attendance-*")} == {used.name}

@@ -1,6 +1,7 @@
 """Whatever happens to Postgres, callers are told within two seconds, and served again soon after its return."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,7 @@ import asyncpg
 import httpx2
 import pytest
 
+from tests.embedded.commands import find_supervisor
 from tests.faults.conftest import ANSWER_SECONDS, POOL_SIZE, READ, RETURN_SECONDS, WRITE, Caller, repair, url_of
 from tests.support.commands import start_service
 from tests.support.fault_proxy import FaultProxy
@@ -91,11 +93,11 @@ async def test_a_statement_that_waits_on_a_server_that_dies_is_told_in_time(
         await wait_until_served(caller, http)
 
 
-async def wait_until_served(caller: Caller, http: httpx2.AsyncClient) -> None:
+async def wait_until_served(caller: Caller, http: httpx2.AsyncClient, *, within: float = RETURN_SECONDS) -> None:
     async def is_served() -> bool:
         return (await caller.ask(http)).code is None
 
-    await wait_until(is_served, within=RETURN_SECONDS)
+    await wait_until(is_served, within=within)
 
 
 async def test_a_slow_statement_of_a_server_that_lives_has_its_five_seconds_and_others_are_told_of_a_full_pool(
@@ -113,6 +115,17 @@ async def test_a_slow_statement_of_a_server_that_lives_has_its_five_seconds_and_
         assert {each.code for each in slow} == {"TIMEOUT"}
         assert min(each.seconds for each in slow) > 4.9
         assert (await caller.ask(http)).code is None
+
+
+async def test_a_service_whose_embedded_server_lost_its_supervisor_serves_again(tmp_path: Path, site_id: UUID) -> None:
+    with start_service(tmp_path, "serve", JWT_SECRET=SECRET) as service:
+        caller = Caller(service.url, site_id)
+        async with httpx2.AsyncClient() as http:
+            assert (await caller.ask(http, WRITE)).code is None
+            os.kill(find_supervisor(tmp_path), signal.SIGKILL)
+            await asyncio.sleep(0.5)
+            await wait_until_served(caller, http, within=20)
+            assert (await caller.ask(http, WRITE)).code is None
 
 
 async def test_a_service_that_starts_before_its_database_serves_as_soon_as_that_is_there(

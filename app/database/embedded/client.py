@@ -8,13 +8,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import app
-from app.database.embedded.layout import LOCK_NAME, LOG_NAME, find_control_socket
+from app.database.embedded.layout import LOCK_NAME, LOG_NAME, find_control_socket, find_store
+from app.database.embedded.server import end_orphan
 from app.errors import ConfigurationError
 
 START_PATIENCE = 180.0
@@ -28,14 +30,50 @@ def run_embedded_postgres(data_dir: Path) -> Iterator[str]:
 
     All commands with the same `data_dir` share one server. The supervisor that owns it sees a command end, however
     it dies, by the connection that the command holds; the last one to leave waits until the server has stopped.
+    A supervisor that is killed is replaced, and the server comes back at the same URL.
     Raises ConfigurationError, in one line, when there is no Postgres to run or it cannot run here.
     """
-    home = data_dir.absolute() / "embedded"
-    connection, url = reach_server(home)
+    hold = Hold(data_dir.absolute() / "embedded")
     try:
-        yield url
+        yield hold.url
     finally:
-        leave_server(connection)
+        hold.leave()
+
+
+class Hold:
+    """A command's hold on the server of `home`: a connection to its supervisor, made anew when that one is killed."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.connection, self.url = reach_server(home)
+        self.is_leaving = False
+        self.changing = threading.Lock()
+        threading.Thread(target=self.keep, daemon=True).start()
+
+    def keep(self) -> None:
+        """Wait for the supervisor's end. One that ends of its own accord says why; one that was killed is replaced."""
+        while self.has_been_killed():
+            with self.changing:
+                if self.is_leaving:
+                    return
+                self.connection.close()
+                try:
+                    self.connection, _ = reach_server(self.home)
+                except ConfigurationError as error:
+                    sys.stderr.write(f"{error}\n")
+                    return
+
+    def has_been_killed(self) -> bool:
+        self.connection.settimeout(None)
+        try:
+            return read_answer(self.connection) is None
+        except OSError:
+            return True
+
+    def leave(self) -> None:
+        self.is_leaving = True
+        with self.changing:
+            leave_server(self.connection)
 
 
 def reach_server(home: Path) -> tuple[socket.socket, str]:
@@ -83,6 +121,7 @@ def join_server(home: Path) -> tuple[socket.socket, str] | None:
 def start_server(home: Path) -> tuple[socket.socket, str] | None:
     """Start a supervisor; None when another one, or a Postgres that it left, still holds the lock.
 
+    Nobody has been found to speak for that Postgres, so it is on its way to its end, or has to be sent there.
     The lock passes on to the supervisor and from there to Postgres, so it is free only when all of them are gone.
     """
     lock = open_own_file(home / LOCK_NAME, os.O_RDWR)
@@ -90,6 +129,7 @@ def start_server(home: Path) -> tuple[socket.socket, str] | None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         connection = launch_supervisor(home, find_installation(), lock)
     except BlockingIOError:
+        end_orphan(find_store(home))
         return None
     finally:
         os.close(lock)

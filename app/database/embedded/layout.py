@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,8 @@ STORE_BASE = Path("/var/lib/attendance-embedded")
 STORE_PREFIX = "attendance-"
 RUN_PREFIX = "run-"
 UNFINISHED = "unfinished-"
+KEPT_DAYS = 30
+SECONDS_A_DAY = 24 * 3600
 
 
 def find_control_socket(home: Path) -> Path | None:
@@ -90,7 +93,8 @@ def make_store(home: Path, account: Account) -> Path:
         with contextlib.suppress(OSError):
             STORE_BASE.mkdir()
             STORE_BASE.chmod(0o711)
-    remove_abandoned_stores(temporary)
+    remove_abandoned_stores(temporary, unused_days=0)
+    remove_abandoned_stores(STORE_BASE, unused_days=KEPT_DAYS)
     for base in bases:
         with contextlib.suppress(OSError):
             store = make_directory(base, STORE_PREFIX, account)
@@ -100,27 +104,37 @@ def make_store(home: Path, account: Account) -> Path:
     raise ConfigurationError(f"no directory can be reached by the user that Postgres runs as (number {account.user})")
 
 
-def remove_abandoned_stores(temporary: Path) -> None:
-    """Remove our stores in the temporary directory whose home is gone, or keeps its data elsewhere by now."""
-    for link in temporary.glob(f"{STORE_PREFIX}*/{HOME_LINK}"):
-        home, store = follow_link(link), link.parent
-        is_ours = link.lstat().st_uid == store.lstat().st_uid == os.geteuid()
-        if is_ours and not (home and follow_link(home / STORE_LINK) == store):
+def remove_abandoned_stores(base: Path, *, unused_days: int) -> None:
+    """Remove our stores in `base` whose home is gone, or keeps its data elsewhere by now.
+
+    A home may also be on a disk that is away for some time, so a store may have to be unused for as many days.
+    """
+    for store in base.glob(f"{STORE_PREFIX}*"):
+        link = store / HOME_LINK
+        if not link.is_symlink():
+            continue
+        home, last_use = follow_link(link), link.lstat()
+        is_ours = last_use.st_uid == store.lstat().st_uid == os.geteuid()
+        is_old = last_use.st_mtime <= time.time() - unused_days * SECONDS_A_DAY
+        if is_ours and is_old and not (home and follow_link(home / STORE_LINK) == store):
             shutil.rmtree(store, ignore_errors=True)
 
 
 def remove_leftovers(home: Path, store: Path) -> None:
-    """Remove what a run that was killed left behind: its sockets, and what it was still making."""
+    """Remove what a run that was killed left behind, but for the directory of its sockets: it serves the next run."""
     run = follow_link(home / RUN_LINK)
-    leftovers = [*store.glob(f"{RUN_PREFIX}*"), *store.glob(f"{UNFINISHED}*"), *([run] if run else [])]
-    for leftover in leftovers:
-        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in (*store.glob(f"{RUN_PREFIX}*"), *store.glob(f"{UNFINISHED}*")):
+        if leftover != run:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def open_run_directory(home: Path, store: Path, account: Account) -> Iterator[Path]:
-    """Make the directory for the sockets of this run, in `store` if their paths stay short enough; then remove it."""
-    run = make_run_directory(store, account)
+    """Make the directory for the sockets of this run, in `store` if their paths stay short enough; then remove it.
+
+    After a run that was killed it is the same one, so that the server's URL is the same, too.
+    """
+    run = reuse_run_directory(home, account) or make_run_directory(store, account)
     try:
         replace_link(home / RUN_LINK, run)
         yield run
@@ -131,14 +145,33 @@ def open_run_directory(home: Path, store: Path, account: Account) -> Iterator[Pa
         shutil.rmtree(run, ignore_errors=True)
 
 
+def reuse_run_directory(home: Path, account: Account) -> Path | None:
+    """The directory that a killed run left, emptied; None when there is none, or the account cannot enter it."""
+    run = follow_link(home / RUN_LINK)
+    if run is None:
+        return None
+    with contextlib.suppress(OSError):
+        shutil.rmtree(run / SOCKET_DIRECTORY, ignore_errors=True)
+        (run / CONTROL_SOCKET).unlink(missing_ok=True)
+        run.chmod(account.passage_mode)
+        if can_reach(run, account):
+            make_socket_directory(run, account)
+            return run
+    return None
+
+
+def make_socket_directory(run: Path, account: Account) -> None:
+    sockets = run / SOCKET_DIRECTORY
+    sockets.mkdir(mode=0o700)
+    os.chown(sockets, account.user, account.group)
+
+
 def make_run_directory(store: Path, account: Account) -> Path:
     for base in (store, Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - a private directory is made in it
         with contextlib.suppress(OSError):
             run = make_directory(base, RUN_PREFIX, account)
-            sockets = run / SOCKET_DIRECTORY
-            if is_socket_path(sockets / POSTGRES_SOCKET) and can_reach(run, account):
-                sockets.mkdir(mode=0o700)
-                os.chown(sockets, account.user, account.group)
+            if is_socket_path(run / SOCKET_DIRECTORY / POSTGRES_SOCKET) and can_reach(run, account):
+                make_socket_directory(run, account)
                 return run
             run.rmdir()
     raise ConfigurationError(f"no directory with a path short enough for Postgres's socket: {store} is too long")

@@ -1,19 +1,17 @@
 """One Postgres server as a child process: started, watched, stopped."""
 
+import contextlib
 import os
 import select
 import signal
+import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from app.database.embedded.account import Account, start_program
 from app.database.embedded.programs import find_error
 from app.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import subprocess
 
 READY_PATIENCE = 150.0
 STRANGER_PATIENCE = 10.0
@@ -117,3 +115,22 @@ def works_in(pid: str, cluster: Path) -> bool:
         return Path("/proc", pid, "cwd").readlink() == cluster.resolve()
     except OSError:
         return False
+
+
+def end_orphan(store: Path) -> None:
+    """Have a Postgres end that runs on the data in `store`, as its supervisor would; it may be on its way already.
+
+    Where the system doesn't tell Postgres that its supervisor was killed, it would run on for ever.
+    """
+    for cluster in store.glob("postgres-*/"):
+        pid = next(iter(read_pid_file(cluster)), "none")
+        if pid.isdigit() and is_postgres_on(pid, cluster):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(pid), signal.SIGINT)
+
+
+def is_postgres_on(pid: str, cluster: Path) -> bool:
+    if Path("/proc/self").exists():
+        return works_in(pid, cluster)
+    command = subprocess.run(["/bin/ps", "-o", "command=", "-p", pid], check=False, capture_output=True, text=True)
+    return f" -D {cluster} " in command.stdout

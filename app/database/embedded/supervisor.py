@@ -45,7 +45,7 @@ def main() -> None:
         try:
             for last in supervise(home, installation, lock, first):
                 last.close()
-        except ConfigurationError as error:
+        except (ConfigurationError, SystemExit) as error:
             refuse(first, str(error))
         except OSError as error:
             refuse(first, f"the embedded Postgres cannot use {home}: {error}")
@@ -61,7 +61,7 @@ def detach() -> None:
 
 def end(_number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit
+    raise SystemExit("the supervisor was told to end")
 
 
 def supervise(home: Path, installation: Path, lock: int, first: socket.socket) -> list[socket.socket]:
@@ -116,7 +116,19 @@ class Supervision:
         self.quick_crashes = 0
 
     def run(self, first: socket.socket) -> list[socket.socket]:
-        """Go on until the last client has left; returns the connections of those that left last, still open."""
+        """Go on until the last client has left; returns the connections of those that left last, still open.
+
+        Whatever else ends this, the clients are told: to them, silence means that this process was killed.
+        """
+        try:
+            return self.serve(first)
+        except BaseException as reason:
+            for client in self.clients - {first}:
+                with contextlib.suppress(OSError):
+                    send_answer(client, error=str(reason))
+            raise
+
+    def serve(self, first: socket.socket) -> list[socket.socket]:
         self.selector.register(self.listener, selectors.EVENT_READ, self.admit)
         self.selector.register(self.server.pulse, selectors.EVENT_READ, self.restart)
         self.welcome(first)
