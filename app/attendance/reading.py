@@ -1,6 +1,7 @@
 """Reading attendance: a plan is rendered, fetched and made into pages, figures or records."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, Protocol
@@ -12,7 +13,7 @@ from app.plan.properties import Property, Value
 from app.plan.summary import Aggregate, SummaryPlan
 from app.sql.figures import render_summary
 from app.sql.fragment import Statement
-from app.sql.pages import HAS_AFTER, HAS_BEFORE, PARENT_POSITION, render_connections, render_page
+from app.sql.pages import HAS_AFTER, HAS_BEFORE, render_connections, render_page
 from app.sql.records import render_records
 
 Figures = dict[Aggregate, int]
@@ -29,7 +30,9 @@ class Page(NamedTuple):
     has_previous: bool
 
 
+ID = Property.ID.value
 NO_FIGURES: Figures = {}
+make_page: Callable[[tuple[Sequence[Row], bool, bool]], Page] = partial(tuple.__new__, Page)
 EMPTY_PAGE = Page([], has_next=False, has_previous=False)
 
 
@@ -70,16 +73,16 @@ class AttendanceReader:
 
     async def read_connections(
         self, of: Property, parents: Sequence[Value], plan: PagePlan, summary: SummaryPlan
-    ) -> list[tuple[Page, Figures]]:
+    ) -> tuple[list[Page], list[Figures]]:
         """The same page and figures for each parent, in the parents' order; `of` says what the parents are."""
         if not plan.needs_statement and not summary.needs_statement:
-            return [(EMPTY_PAGE, dict.fromkeys(summary.aggregates, 0)) for _ in parents]
+            return [EMPTY_PAGE] * len(parents), [dict.fromkeys(summary.aggregates, 0)] * len(parents)
         rows = await self._fetch(render_connections(self._site_id, of, parents, plan, summary))
         groups: list[list[Row]] = [[] for _ in parents]
-        for position, group in groupby(rows, itemgetter(PARENT_POSITION)):
+        position_column = len(plan.columns) if plan.row_limit > 0 else 0
+        for position, group in groupby(rows, itemgetter(position_column)):
             groups[position - 1] += group
-        figures = [build_figures(summary, group[0]) for group in groups]
-        return list(zip(build_pages(plan, groups), figures, strict=True))
+        return build_pages(plan, groups), [build_figures(summary, group[0]) for group in groups]
 
     async def read_records(self, ids: Sequence[UUID], columns: Iterable[Property]) -> dict[UUID, Row]:
         """The records with these ids by their id; ids that the site does not have are left out."""
@@ -111,13 +114,14 @@ def build_pages(plan: PagePlan, groups: Sequence[list[Row]]) -> list[Page]:
     for rows in groups:
         has_before = asks_before and bool(rows[0][HAS_BEFORE])
         has_after = asks_after and bool(rows[0][HAS_AFTER])
-        is_empty = not has_rows or not rows or rows[0][Property.ID] is None
-        goes_further = not is_empty and len(rows) > size
-        kept = rows[:size] if wants_rows and not is_empty else []
+        kept = rows if has_rows and rows and rows[0][ID] is not None else []
+        goes_further = len(kept) > size
+        if goes_further or not wants_rows:
+            kept = kept[:size] if wants_rows else []
         if backward:
-            pages.append(Page(kept[::-1], has_after, has_before or goes_further))
+            pages.append(make_page((kept[::-1], has_after, has_before or goes_further)))
         else:
-            pages.append(Page(kept, has_after or goes_further, has_before))
+            pages.append(make_page((kept, has_after or goes_further, has_before)))
     return pages
 
 

@@ -22,6 +22,7 @@ from app.settings import Settings
 
 LINES_A_TOKEN = 5
 BEYOND_COUNTING = 10**9
+CONTAINERS = (dict, list)
 
 PURPOSES = {
     "characters": "how long it takes to read a document; send values as variables",
@@ -153,14 +154,11 @@ def check_variables(limits: Limits, variables: Mapping[str, Any]) -> None:
 
 def count_values(variables: Mapping[str, Any], most: int) -> int:
     """How many values variables hold, items and members included; some number above `most` where they are more."""
-    count = len(variables)
-    containers: list[Mapping[str, Any] | list[Any]] = [variables]
-    while containers and count <= most:
-        container = containers.pop()
-        for value in container.values() if isinstance(container, Mapping) else container:
-            if isinstance(value, dict | list):
-                count += len(value)
-                containers.append(value)
+    count, level = 0, list[Any]([variables])
+    while level and count <= most:
+        count += sum(map(len, level))
+        values = [each.values() if type(each) is dict else each for each in level]
+        level = [value for each in values for value in each if type(value) in CONTAINERS]
     return count
 
 

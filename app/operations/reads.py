@@ -38,8 +38,8 @@ class CursorsWanted(Enum):
 class ConnectionRead:
     """A connection at the root, or below the records and stubs whose property `of` it belongs to.
 
-    `key` is its name in the response. `write` takes a page, its figures and cursors, and what each of `below` has
-    written for the page's records.
+    `key` is its name in the response. `write` takes pages, each with its figures and cursors, and what each of `below`
+    has written for the pages' records.
     """
 
     key: str
@@ -90,7 +90,8 @@ class PlannedConnection:
         assert plans is not None
         page, figures = await fetch_connection(reader, plans.page, plans.summary)
         below = await read_below(self.below, page.rows, reader) if self.below else ()
-        return {self.read.key: self.read.write(page, figures, self.write_cursors(plans.cursors, page), *below)}
+        connections = [(page, figures, self.write_cursors(plans.cursors, page))]
+        return {self.read.key: self.read.write(connections, *below)[0]}
 
     async def answer_parents(self, parents: Sequence[Value], reader: AttendanceReader) -> dict[Value, Written]:
         """The connection below each of the parents, written, by one statement."""
@@ -99,26 +100,29 @@ class PlannedConnection:
         of = self.read.of
         assert of is not None
         plans = self.plans or self.plan_below(of, parents)
-        pages = await reader.read_connections(of, parents, plans.page, plans.summary)
+        pages, figures = await reader.read_connections(of, parents, plans.page, plans.summary)
         below: Sequence[Any] = ()
         if self.below:
-            below = await read_below(self.below, [row for page, _ in pages for row in page.rows], reader)
-        return {
-            parent: self.read.write(page, figures, self.write_cursors_below(of, parent, plans, page), *below)
-            for parent, (page, figures) in zip(parents, pages, strict=True)
-        }
+            below = await read_below(self.below, [row for page in pages for row in page.rows], reader)
+        cursors = self.write_all_cursors(of, parents, plans, pages)
+        written = self.read.write(zip(pages, figures, cursors, strict=True), *below)
+        return dict(zip(parents, written, strict=True))
+
+    def write_all_cursors(
+        self, of: Property, parents: Sequence[Value], plans: Plans, pages: Sequence[Page]
+    ) -> Iterable[Sequence[str]]:
+        """The cursors of each parent's page, which are of its connection alone."""
+        if self.read.cursors is CursorsWanted.NONE:
+            return [()] * len(parents)
+        order, condition = plans.page.order, plans.page.condition
+        codecs = [plan_cursors(order, Perspective(of, parent), condition) for parent in parents]
+        return [self.write_cursors(codec, page) for codec, page in zip(codecs, pages, strict=True)]
 
     def plan_below(self, of: Property, parents: Sequence[Value]) -> Plans:
         """The plans of a page that begins at a cursor, which is one parent's own."""
         if len(parents) > 1:
             raise Unusual("cursor of several connections")
         return plan_request(Perspective(of, parents[0]), self.request, self.read.wants)
-
-    def write_cursors_below(self, of: Property, parent: Value, plans: Plans, page: Page) -> Sequence[str]:
-        if self.read.cursors is CursorsWanted.NONE or not page.rows:
-            return ()
-        codec = plan_cursors(plans.page.order, Perspective(of, parent), plans.page.condition)
-        return self.write_cursors(codec, page)
 
     def write_cursors(self, codec: CursorCodec, page: Page) -> Sequence[str]:
         """The cursors that are wanted of a page: of all its records, of its ends, or of none."""

@@ -1,6 +1,6 @@
 """What compiled operations read by ids: records and entities, all of an operation's by one statement."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from app.operations.coercing import ArgumentReader, Variables
 from app.operations.reads import ConnectionRead, PlannedConnection, Write, Written, gather, read_below
 from app.plan.properties import Property, Value, parse_guid
 from app.schema.arguments import read_ids
-from app.schema.entities import ATTENDANCE, Reference, check_count, read_reference
+from app.schema.entities import ATTENDANCE, Reference, check_count, read_references
 
 Records = Mapping[UUID, Row]
 
@@ -73,8 +73,8 @@ class EntitiesField:
         """Raises BadUserInput when any representation is malformed: the reference path gives each its own error."""
         representations = self.arguments.read(variables)["representations"]
         check_count(representations)
-        references = [read_reference(each) for each in representations]
-        ids = [UUID(each.key) for each in references if each.of == ATTENDANCE]
+        references = read_references(representations)
+        ids = [UUID(key) for of, key, _ in references if of == ATTENDANCE]
         below = {name: plan_all(type_.below, variables) for name, type_ in self.types.items()}
         return PlannedEntities(self, references, ids, below)
 
@@ -88,23 +88,24 @@ class PlannedEntities:
 
     async def answer(self, records: Records, reader: AttendanceReader) -> Written:
         found: dict[str, Row | None] = {str(each): records.get(each) for each in self.ids}
-        names = list(dict.fromkeys([each.of for each in self.references]))
+        names = list(dict.fromkeys([of for of, _, _ in self.references]))
         loaded = await gather([self._load(name, found, reader) for name in names])
-        writes = dict(zip(names, loaded, strict=True))
-        return [writes[each.of](each) for each in self.references]
+        if len(loaded) == 1:
+            return list(loaded[0])
+        written = dict(zip(names, map(iter, loaded), strict=True))
+        return [next(written[of]) for of, _, _ in self.references]
 
-    async def _load(
-        self, name: str, found: Mapping[str, Row | None], reader: AttendanceReader
-    ) -> Callable[[Reference], Written]:
-        """Read what is below the entities of a type, and give the function that writes one of them."""
+    async def _load(self, name: str, found: Mapping[str, Row | None], reader: AttendanceReader) -> Sequence[Written]:
+        """Read what is below the entities of a type, and write them in the order of their references."""
         write = self.field.types[name].write
+        references = [each for each in self.references if each[0] == name]
         if name == ATTENDANCE:
             rows = [row for row in found.values() if row is not None]
             below: Sequence[Any] = await read_below(self.below[name], rows, reader) if rows else self.below[name]
-            return lambda each: None if found[each.key] is None else write(found[each.key], *below)
-        parents: list[Value] = list(dict.fromkeys([each.key for each in self.references if each.of == name]))
+            return [None if (row := found[key]) is None else write(row, *below) for _, key, _ in references]
+        parents: list[Value] = list(dict.fromkeys([key for _, key, _ in references]))
         below = await gather([planned.answer_parents(parents, reader) for planned in self.below[name]])
-        return lambda each: write(each.key, each.text, *below)
+        return [write(key, text, *below) for _, key, text in references]
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,10 +93,11 @@ class RecordSource:
 
 
 def write_connection(name: str, fields: Fields, source: RecordSource) -> str:
-    """The function for a connection: takes its page, figures and cursors, and what is below its records."""
+    """The function for connections of one field: takes their pages, figures and cursors, and what is below records."""
     body = write_object([(key, write_connection_field(nodes, source)) for key, nodes in fields.items()])
-    parameters = ["page", "figures", "cursors", *(below.parameter for below in source.below)]
-    return write_function(name, parameters, body, source.columns)
+    parameters = ["connections", *(below.parameter for below in source.below)]
+    expression = f"[\n{shift(body)}\n    for page, figures, cursors in connections\n]"
+    return write_function(name, parameters, expression, source.columns)
 
 
 def write_connection_field(nodes: Sequence[FieldNode], source: RecordSource) -> str:

@@ -18,6 +18,7 @@ from app.plan.summary import SummaryPlan
 
 ConnectionPlan = tuple[PagePlan, SummaryPlan]
 Loaded = tuple[Page, Figures]
+LoadedOfParents = tuple[list[Page], list[Figures]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Context:
         ]
         results: dict[int, Loaded | BaseException] = {}
         for positions, outcome in zip(groups.values(), await gather_outcomes(reads), strict=True):
-            many = [outcome] * len(positions) if isinstance(outcome, BaseException) else outcome
+            many = [outcome] * len(positions) if isinstance(outcome, BaseException) else zip(*outcome, strict=True)
             results.update(zip(positions, many, strict=True))
         return [results[position] for position in range(len(plans))]
 
@@ -78,7 +79,7 @@ class Context:
         return [records.get(request.id) for request in requests]
 
 
-async def gather_outcomes(reads: Sequence[Awaitable[list[Loaded]]]) -> list[list[Loaded] | BaseException]:
+async def gather_outcomes(reads: Sequence[Awaitable[LoadedOfParents]]) -> list[LoadedOfParents | BaseException]:
     return await asyncio.gather(*reads, return_exceptions=True)
 
 

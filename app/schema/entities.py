@@ -1,14 +1,14 @@
 """Federated entities: representations of any number are resolved together, each to its own result or error."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
 from strawberry.federation.schema import FederationAny
 
 from app.errors import BadUserInput
-from app.plan.properties import check_guid, parse_text
+from app.plan.properties import GUID_PATTERN, check_guid, parse_text
 from app.plan.write import LONGEST_SESSION_ID
 from app.schema.permissions import METADATA_KEY, Permission
 from app.schema.selection import ResolveInfo, select_columns, selections_of
@@ -20,15 +20,11 @@ TYPE_ARGUMENT = f"{ARGUMENT}.__typename"
 KEY_ARGUMENT = f"{ARGUMENT}.id"
 TYPE_NAMES = ATTENDANCE, BOOKING, SESSION = ("Attendance", "Booking", "Session")
 
+# The name of an entity's type, its key as this service writes it, and the text that was given.
+Reference = tuple[str, str, str]
+GUID_TYPES = frozenset({ATTENDANCE, BOOKING})
+
 AnyEntity = Annotated[Attendance | Booking | Session, strawberry.union("_Entity")]
-
-
-class Reference(NamedTuple):
-    """An entity of a type by its key: as this service writes it, and the text that was given."""
-
-    of: str
-    key: str
-    text: str
 
 
 @strawberry.type(name="_Service", description="What a gateway asks of a subgraph before anything else.")
@@ -67,12 +63,26 @@ def check_count(representations: Sequence[object]) -> None:
 def build_stub(representation: object) -> Booking | Session | UUID | BadUserInput:
     """What a representation stands for: a stub, the id of a record, or the error of a malformed one."""
     try:
-        reference = read_reference(representation)
+        of, key, text = read_reference(representation)
     except BadUserInput as malformed:
         return malformed
-    if reference.of == ATTENDANCE:
-        return UUID(reference.key)
-    return (Booking if reference.of == BOOKING else Session)(id=strawberry.ID(reference.text))
+    if of == ATTENDANCE:
+        return UUID(key)
+    return (Booking if of == BOOKING else Session)(id=strawberry.ID(text))
+
+
+def read_references(representations: Sequence[object]) -> list[Reference]:
+    """The entities that representations refer to, at once where they are as usual. Raises BadUserInput."""
+    is_guid = GUID_PATTERN.fullmatch
+    references: list[Reference] = []
+    for given in representations:
+        if type(given) is dict:
+            of, text = given.get("__typename"), given.get("id")
+            if of in GUID_TYPES and type(text) is str and is_guid(text):
+                references.append((of, text.lower(), text))
+                continue
+        references.append(read_reference(given))
+    return references
 
 
 def read_reference(representation: object) -> Reference:
@@ -87,8 +97,8 @@ def read_reference(representation: object) -> Reference:
     if type_name == SESSION:
         if not 1 <= len(parse_text(key, KEY_ARGUMENT)) <= LONGEST_SESSION_ID:
             raise BadUserInput(f"A session's `id` has 1 to {LONGEST_SESSION_ID} characters.", argument=KEY_ARGUMENT)
-        return Reference(SESSION, key, key)
-    return Reference(type_name, check_guid(key, KEY_ARGUMENT), key)
+        return SESSION, key, key
+    return type_name, check_guid(key, KEY_ARGUMENT), key
 
 
 async def load_attendances(info: ResolveInfo, ids: Sequence[UUID]) -> dict[UUID, Attendance | None]:

@@ -64,8 +64,8 @@ def render_connections(
 ) -> Statement:
     """The same page and figures for each of the parents, which are bookings or sessions as `of` says.
 
-    A row begins with the plan's columns, null for an empty page, and has the parent's position in `parents`, counted
-    from 1, and the figures. The plans are of one connection: their filters are one.
+    A row begins with the plan's columns, null for an empty page; then it has the parent's position in `parents`,
+    counted from 1, and the figures. The plans are of one connection: their filters are one.
     """
     shape = (of, shape_page(plan), shape_summary(summary))
     template = CONNECTIONS.find(shape, lambda: build_connections(of, plan, summary))

@@ -45,7 +45,7 @@ async def test_it_tells_the_plan_the_statements_with_their_plans_and_the_writer(
     assert "-- Statement 2: 3 rows" in output
     assert output.count("Scan using attendance_") >= 2
     assert "actual time=" in output
-    assert "def write_1_attendances(page, figures, cursors, attendances_of_session_1):" in output
+    assert "def write_1_attendances(connections, attendances_of_session_1):" in output
     assert '"totalCount": fit_integer(figures["total"], "totalCount"),' in output
 
 
