@@ -24,7 +24,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.usefixtures("whole")
 
 Fault = Callable[[OwnPostgres, FaultProxy], object]
-OUTAGE_SECONDS = 2.6
+OUTAGE_SECONDS = 2.2
 
 
 def end(how: signal.Signals) -> Fault:
