@@ -19,6 +19,7 @@ from app.cli.databases import analyze, open_database, provide_database
 from app.cli.files import open_source, rejects_path_of, show_progress
 from app.database.migrations import migrate
 from app.errors import BadUserInput, ConfigurationError, ServiceError
+from app.operations.documents import build_documents
 from app.plan.properties import parse_guid
 from app.schema.permissions import SCOPES
 from app.schema.schema import print_schema
@@ -90,6 +91,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
     """Serve GraphQL on /graphql, health on /healthz and /readyz."""
     settings = ensure_key(settings)
     build_authenticator(settings)
+    build_documents(settings)
     check_address(host, port)
     with provide_database(settings) as provided:
         run_server(provided, host, port, workers)

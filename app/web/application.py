@@ -9,8 +9,7 @@ from starlette.routing import Route
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
-from app.operations.documents import Documents
-from app.operations.limits import read_limits
+from app.operations.documents import build_documents
 from app.operations.running import GraphQLService
 from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
@@ -27,11 +26,7 @@ def build_application(settings: Settings, database: Database | None = None) -> S
     """
     database = database or build_database(settings)
     explorer = Explorer(settings.explorer_token) if settings.explorer else None
-    documents = Documents(
-        size=settings.document_cache_size,
-        limits=read_limits(settings),
-        introspection=settings.introspection,
-    )
+    documents = build_documents(settings)
     service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes))
     endpoint = GraphQLEndpoint(service, build_authenticator(settings), explorer, settings.max_body_bytes)
 
