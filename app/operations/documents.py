@@ -124,9 +124,7 @@ class Documents:
         if text in self._trusted:
             return self._trusted[text]
         if self._only_trusted:
-            raise refuse(
-                BadUserInput("Only trusted documents are run here, and this is none of them.", argument="query")
-            )
+            raise refuse(BadUserInput(UNTRUSTED, argument="query"))
         digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_SIZE).digest()
         known = self._refused.find(digest)
         if known is not None:
