@@ -61,6 +61,8 @@ class Settings:
     max_aliases: int = 30
     max_cost: int = 10_000
     max_variable_values: int = 5000
+    trusted_documents: Path | None = None
+    trusted_only: bool = False
 
     @property
     def has_key(self) -> bool:
@@ -102,6 +104,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         max_running=max_running,
         max_queued=read_number(given, "MAX_QUEUED", 4 * max_running, 100_000),
         **numbers,
+        trusted_documents=Path(given["TRUSTED_DOCUMENTS"]).absolute() if "TRUSTED_DOCUMENTS" in given else None,
+        trusted_only=read_trusted_only(given),
     )
 
 
@@ -139,6 +143,13 @@ def read_switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
     if value.lower() in FALSE_WORDS:
         return False
     raise ConfigurationError(f"{PREFIX}{name} must be on or off, not {value!r}")
+
+
+def read_trusted_only(given: Mapping[str, str]) -> bool:
+    is_on = read_switch(given, "TRUSTED_ONLY", default=False)
+    if is_on and "TRUSTED_DOCUMENTS" not in given:
+        raise ConfigurationError(f"{PREFIX}TRUSTED_ONLY needs {PREFIX}TRUSTED_DOCUMENTS: the documents to trust")
+    return is_on
 
 
 def read_number(given: Mapping[str, str], name: str, default: int, at_most: int) -> int:

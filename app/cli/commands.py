@@ -20,6 +20,7 @@ from app.cli.explaining import explain_file
 from app.cli.files import open_source, rejects_path_of, show_progress
 from app.database.migrations import migrate
 from app.errors import BadUserInput, ConfigurationError, ServiceError
+from app.operations.documents import build_documents
 from app.plan.properties import parse_guid
 from app.schema.permissions import SCOPES
 from app.schema.schema import print_schema
@@ -92,6 +93,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
     """Serve GraphQL on /graphql, health on /healthz and /readyz."""
     settings = ensure_key(settings)
     build_authenticator(settings)
+    build_documents(settings)
     listeners = open_listeners(host, port, workers)
     with provide_database(settings) as provided:
         click.echo(f"Listening on {host}, port {port}, with {workers} worker{'s' * (workers > 1)}", err=True)

@@ -1,6 +1,6 @@
 """Documents parsed, validated and looked through once per text, and kept in bounded caches."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -12,14 +12,18 @@ from app.operations.cache import BoundedCache
 from app.operations.cost import Cost
 from app.operations.costing import CostReader, read_defaults
 from app.operations.failures import RequestRefused, refuse
-from app.operations.limits import Limits, check_cost, check_shape, check_text, check_variables, too_deep
+from app.operations.limits import Limits, check_cost, check_shape, check_text, check_variables, read_limits, too_deep
 from app.operations.parsing import parse_again, parse_document, validate_document
 from app.operations.permissions import compute_permissions
+from app.operations.persisted import DocumentReference, PersistedDocuments
+from app.operations.trusted import ManifestEntry, read_manifest, wrong
 from app.schema.permissions import Permission
+from app.settings import Settings
 
 TOKENS_OF_AN_AVERAGE = 100
 CHARACTERS_LIKE_A_TOKEN = 256
 DIGEST_SIZE = 16
+UNTRUSTED = "Only trusted documents are run here, and this is none of them."
 
 
 class Syntax:
@@ -71,9 +75,21 @@ class Documents:
     What valid ones take is bounded as if all were of average length, so that long ones leave room for fewer.
     """
 
-    def __init__(self, *, size: int, limits: Limits, introspection: bool) -> None:
+    def __init__(
+        self,
+        *,
+        size: int,
+        limits: Limits,
+        introspection: bool,
+        trusted: Sequence[ManifestEntry] = (),
+        only_trusted: bool = False,
+    ) -> None:
         self.limits = limits
         self.introspection = introspection
+        self._trusted = {entry.text: self._read_trusted(entry) for entry in trusted}
+        self._only_trusted = only_trusted
+        texts = {identifier: entry.text for entry in trusted for identifier in entry.identifiers}
+        self._persisted = PersistedDocuments(texts, registers=not only_trusted, size=size)
         self._valid: BoundedCache[str, Operations] = BoundedCache(size, size * TOKENS_OF_AN_AVERAGE)
         self._refused: BoundedCache[bytes, RequestRefused] = BoundedCache(size, size)
 
@@ -84,6 +100,17 @@ class Documents:
             operations = self._read_new(text)
         return choose_operation(operations, name)
 
+    def find_referred(self, text: str | None, name: str | None, reference: DocumentReference) -> Operation:
+        """The same of a document that is asked for by its identifier; one that is sent along is remembered by it.
+
+        Raises RequestRefused when the identifier is unknown, or not that of the text, too.
+        """
+        meant = self._persisted.find_text(text, reference)
+        operation = self.find_operation(meant, name)
+        if text is not None:
+            self._persisted.register(text, reference)
+        return operation
+
     def check_request(self, operation: Operation, variables: Mapping[str, Any]) -> None:
         """Raise RequestRefused for variables that hold too many values, or with which an operation costs too much."""
         try:
@@ -92,8 +119,31 @@ class Documents:
         except OperationTooComplex as beyond:
             raise refuse(beyond) from beyond
 
+    def list_trusted(self) -> list[Operation]:
+        """The operations of the manifest."""
+        return [operation for operations in self._trusted.values() for operation in operations.values()]
+
+    def _read_trusted(self, entry: ManifestEntry) -> Operations:
+        """Read a document of the manifest, so that all that can be known of it is known before the first request.
+
+        Raises ConfigurationError for one that is refused, or has no such operation as the manifest says.
+        """
+        try:
+            operations = read_operations(entry.text, self.limits, introspection=self.introspection)
+        except RequestRefused as refusal:
+            raise wrong(entry.identifier, refusal.errors[0]["message"]) from refusal
+        if entry.name is not None:
+            operation = operations.get(entry.name)
+            if operation is None or operation.type.value != entry.kind:
+                raise wrong(entry.identifier, f"it holds no {entry.kind} of the name {entry.name}")
+        return operations
+
     def _read_new(self, text: str) -> Operations:
         """Read a text that is not among the valid ones."""
+        if text in self._trusted:
+            return self._trusted[text]
+        if self._only_trusted:
+            raise refuse(BadUserInput(UNTRUSTED, argument="query"))
         digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_SIZE).digest()
         known = self._refused.find(digest)
         if known is not None:
@@ -105,6 +155,17 @@ class Documents:
             raise
         self._valid.keep(text, operations, weigh(text, operations))
         return operations
+
+
+def build_documents(settings: Settings) -> Documents:
+    """The documents of the settings, with those of the manifest. Raises ConfigurationError for one that is no good."""
+    return Documents(
+        size=settings.document_cache_size,
+        limits=read_limits(settings),
+        introspection=settings.introspection,
+        trusted=read_manifest(settings.trusted_documents) if settings.trusted_documents else (),
+        only_trusted=settings.trusted_only,
+    )
 
 
 def read_operations(text: str, limits: Limits, *, introspection: bool) -> Operations:

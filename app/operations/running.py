@@ -35,6 +35,7 @@ from app.operations.failures import (
 )
 from app.operations.locations import ArgumentFinder
 from app.operations.permissions import Caller, require_permissions
+from app.operations.persisted import DocumentReference
 from app.operations.variants import PathCounts, find_compiled
 from app.operations.writes import Writes
 from app.schema.context import Context
@@ -47,12 +48,16 @@ MOST_VARIABLE_ERRORS = 5
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    """A request as the GraphQL-over-HTTP specification has it; `only_queries` for GET."""
+    """A request as the GraphQL-over-HTTP specification has it; `only_queries` for GET.
 
-    query: str
+    With a `reference` the query may be left out.
+    """
+
+    query: str | None
     operation_name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     only_queries: bool = False
+    reference: DocumentReference | None = None
 
 
 class Verdict(Enum):
@@ -109,7 +114,7 @@ async def run_request(
     `authenticate` gives the caller, or raises Unauthenticated; it is asked only where the operation needs a caller.
     """
     try:
-        operation = service.documents.find_operation(request.query, request.operation_name)
+        operation = find_operation(request, service.documents)
         if operation.is_mutation and request.only_queries:
             return write_refusal(
                 [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED
@@ -121,6 +126,14 @@ async def run_request(
         return write_refusal(refusal.errors, find_verdict(refusal.errors, Verdict.REFUSED))
     except Exception as failure:
         return write_refusal([format_unforeseen(failure)], Verdict.FAILED)
+
+
+def find_operation(request: GraphQLRequest, documents: Documents) -> Operation:
+    """The operation that a request asks for, by a text, an identifier, or both. Raises RequestRefused."""
+    if request.reference is not None:
+        return documents.find_referred(request.query, request.operation_name, request.reference)
+    assert request.query is not None
+    return documents.find_operation(request.query, request.operation_name)
 
 
 async def admit(operation: Operation, authenticate: Callable[[], Awaitable[Caller]]) -> Caller | None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from graphql import (
@@ -69,6 +70,14 @@ def find_compiled(operation: Operation, given: Variables) -> tuple[CompiledOpera
     if isinstance(found, Uncompiled):
         raise Unusual(found.reason)
     return found, variables
+
+
+def compile_ahead(operation: Operation) -> None:
+    """Compile an operation before it is asked for, in all forms that its conditions can give it, if those are few."""
+    preparation = operation.compiled.setdefault(PREPARATION, prepare(operation))
+    if isinstance(preparation, Preparation) and 2 ** len(preparation.conditions) <= MOST_VARIANTS:
+        for values in product((True, False), repeat=len(preparation.conditions)):
+            keep_variant(operation, preparation, values)
 
 
 def prepare(operation: Operation) -> Preparation | Uncompiled:

@@ -14,9 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
-from app.operations.documents import Documents
-from app.operations.limits import read_limits
+from app.operations.documents import build_documents
 from app.operations.running import GraphQLService
+from app.operations.variants import compile_ahead
 from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
 from app.web.admission import Admission
@@ -65,11 +65,9 @@ def build_application(settings: Settings, database: Database | None = None) -> A
     """
     database = database or build_database(settings)
     explorer = Explorer(settings.explorer_token) if settings.explorer else None
-    documents = Documents(
-        size=settings.document_cache_size,
-        limits=read_limits(settings),
-        introspection=settings.introspection,
-    )
+    documents = build_documents(settings)
+    for operation in documents.list_trusted():
+        compile_ahead(operation)
     service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes), settings.compiled)
     endpoint = GraphQLEndpoint(
         service,

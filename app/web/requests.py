@@ -7,7 +7,9 @@ import orjson
 from starlette.datastructures import QueryParams
 
 from app.errors import BadUserInput, ServiceError
+from app.operations.persisted import APOLLO_HASH, DOCUMENT_ID, DocumentReference
 from app.operations.running import GraphQLRequest
+from app.operations.trusted import IDENTIFIER
 from app.web.headers import CONTENT_ENCODING, CONTENT_TYPE
 from app.web.media_types import holds_json
 
@@ -70,20 +72,47 @@ def build_request(parameters: object, *, only_queries: bool) -> GraphQLRequest:
         raise HTTPRefusal(400, "Several requests in one are not supported: send each on its own.")
     if not isinstance(parameters, dict):
         raise HTTPRefusal(400, "The body must be a JSON object.")
+    reference = read_reference(parameters)
     query = parameters.get("query")
-    if not isinstance(query, str):
+    if not isinstance(query, str) and (query is not None or reference is None):
         raise HTTPRefusal(400, "`query` must be given, as a string.", argument="query")
-    take_optional(parameters, "extensions", dict, "an object")
     return GraphQLRequest(
         query,
         take_optional(parameters, "operationName", str, "a string"),
         take_optional(parameters, "variables", dict, "an object") or {},
         only_queries,
+        reference,
     )
 
 
-def take_optional(parameters: dict[str, Any], name: str, kind: type, noun: str) -> Any:
+def take_optional(parameters: Mapping[str, Any], name: str, kind: type, noun: str) -> Any:
     value = parameters.get(name)
     if value is not None and not isinstance(value, kind):
         raise HTTPRefusal(400, f"`{name}` must be {noun}.", argument=name)
     return value
+
+
+def read_reference(parameters: Mapping[str, Any]) -> DocumentReference | None:
+    """The identifier that a request gives for its document.
+
+    Follows "Persisted Document Request Parameters" of the GraphQL-over-HTTP specification, and Apollo's automatic
+    persisted queries.
+    """
+    extensions = take_optional(parameters, "extensions", dict, "an object") or {}
+    document_id = take_optional(parameters, DOCUMENT_ID, str, "a string")
+    if document_id is not None:
+        return build_reference(document_id, DOCUMENT_ID)
+    persisted = extensions.get("persistedQuery")
+    if persisted is None:
+        return None
+    if not isinstance(persisted, dict) or persisted.get("version") != 1:
+        message = "`persistedQuery` must be an object with the version 1."
+        raise HTTPRefusal(400, message, argument="extensions.persistedQuery.version")
+    return build_reference(persisted.get("sha256Hash"), APOLLO_HASH)
+
+
+def build_reference(identifier: object, argument: str) -> DocumentReference:
+    if not isinstance(identifier, str) or not IDENTIFIER.fullmatch(identifier):
+        message = "An identifier of a document holds letters, digits and `-._~:`, 200 at most."
+        raise HTTPRefusal(400, message, argument=argument)
+    return DocumentReference(identifier, argument)
