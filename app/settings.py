@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ PREFIX = "ATTENDANCE_"
 NAMES_PORT = re.compile(r":[^:\]]*$")
 TRUE_WORDS = frozenset({"on", "true", "yes", "1"})
 FALSE_WORDS = frozenset({"off", "false", "no", "0"})
+LOG_LEVELS = ("debug", "info", "warning", "error")
 KEY_NAMES = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL")
 
 
@@ -40,6 +41,10 @@ class Settings:
     max_running: int = 20
     max_queued: int = 80
     site_share: int = 50
+    log_level: str = "info"
+    metrics: bool = True
+    metrics_token: str | None = None
+    metrics_dir: Path | None = None
 
     @property
     def has_key(self) -> bool:
@@ -86,6 +91,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         max_running=max_running,
         max_queued=read_number(given, "MAX_QUEUED", 4 * max_running, at_most=100_000),
         site_share=read_number(given, "SITE_SHARE", 50, at_most=100),
+        log_level=read_choice(given, "LOG_LEVEL", LOG_LEVELS, "info"),
+        metrics=read_switch(given, "METRICS", default=True),
+        metrics_token=given.get("METRICS_TOKEN"),
+        metrics_dir=Path(given["METRICS_DIR"]) if "METRICS_DIR" in given else None,
     )
 
 
@@ -123,6 +132,13 @@ def read_switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
     if value.lower() in FALSE_WORDS:
         return False
     raise ConfigurationError(f"{PREFIX}{name} must be on or off, not {value!r}")
+
+
+def read_choice(given: Mapping[str, str], name: str, choices: Sequence[str], default: str) -> str:
+    value = given.get(name, default).lower()
+    if value not in choices:
+        raise ConfigurationError(f"{PREFIX}{name} must be one of {', '.join(choices)}, not {value!r}")
+    return value
 
 
 def read_number(given: Mapping[str, str], name: str, default: int, *, at_most: int) -> int:

@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import NamedTuple
 from uuid import UUID
 
+from app.attendance.tally import Tally
 from app.database.pool import Database, Row
 from app.errors import ServiceError
 from app.plan.page import PagePlan
@@ -37,9 +38,10 @@ EMPTY_PAGE = Page([], has_next=False, has_previous=False)
 class AttendanceReader:
     """Reads the attendance of one site; every method sends one statement, or none where nothing can match."""
 
-    def __init__(self, database: Database, site_id: UUID) -> None:
+    def __init__(self, database: Database, site_id: UUID, tally: Tally | None = None) -> None:
         self._database = database
         self._site_id = site_id
+        self._tally = tally or Tally()
         self._failures: list[tuple[Statement, ServiceError]] = []
 
     def forget_failures(self) -> None:
@@ -80,11 +82,14 @@ class AttendanceReader:
         for failed, error in self._failures:
             if failed == statement:
                 raise error
+        self._tally.statements += 1
         try:
-            return await self._database.fetch_rows(statement.text, statement.arguments, self._site_id)
+            rows = await self._database.fetch_rows(statement.text, statement.arguments, self._site_id)
         except ServiceError as error:
             self._failures.append((statement, error))
             raise
+        self._tally.rows += len(rows)
+        return rows
 
 
 def build_pages(plan: PagePlan, groups: Sequence[list[Row]]) -> list[Page]:

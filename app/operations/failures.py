@@ -16,11 +16,15 @@ FormattedError = dict[str, Any]
 
 
 class RequestRefused(Exception):
-    """A request that is answered without running anything: `errors` is the whole response."""
+    """A request that is answered without running anything: `errors` is the whole response.
 
-    def __init__(self, errors: Sequence[FormattedError]) -> None:
+    `limit` names the limit that the request is beyond, if it is refused for that.
+    """
+
+    def __init__(self, errors: Sequence[FormattedError], limit: str | None = None) -> None:
         super().__init__(errors)
         self.errors = errors
+        self.limit = limit
 
 
 def refuse(error: ServiceError) -> RequestRefused:
@@ -54,7 +58,7 @@ def format_field_error(error: GraphQLError, document: DocumentNode) -> Formatted
 def format_unforeseen(failure: BaseException) -> FormattedError:
     """The error that stands for a fault of the service; the log has the rest under the same id."""
     error_id = uuid4().hex
-    logger.error("unforeseen failure %s", error_id, exc_info=failure)
+    logger.error("unforeseen failure %s", error_id, exc_info=failure, extra={"error_id": error_id})
     message = f"Something went wrong here, not with you. When you report it, name error {error_id}."
     return {"message": message, "extensions": {"code": InternalServerError.code, "errorId": error_id}}
 

@@ -33,7 +33,8 @@ from app.operations.failures import (
     refuse,
 )
 from app.operations.permissions import Caller, require_permissions
-from app.operations.variants import PathCounts, find_compiled
+from app.operations.record import COMPILED, DONE, REFERENCE, OperationRecord
+from app.operations.variants import find_compiled
 from app.operations.writes import Writes
 from app.schema.context import Context
 from app.schema.schema import SCHEMA
@@ -73,6 +74,13 @@ VERDICTS_BY_CODE = {
 }
 
 
+OUTCOMES = {
+    **dict.fromkeys(Verdict, BadUserInput.code),
+    **{verdict: code for code, verdict in VERDICTS_BY_CODE.items()},
+    Verdict.EXECUTED: DONE,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """A response's body, and how the request ended."""
@@ -86,39 +94,46 @@ class GraphQLService:
     """What all requests share.
 
     These are the documents, the database, the schema's text that gateways ask for, whether operations are compiled,
-    how many were, and the writes that run.
+    and the writes that run.
     """
 
     documents: Documents
     database: Database
     sdl: str
     compiles: bool = True
-    paths: PathCounts = field(default_factory=PathCounts)
     writes: Writes = field(default_factory=Writes)
 
 
 async def run_request(
-    request: GraphQLRequest, authenticate: Callable[[], Awaitable[Caller]], service: GraphQLService
+    request: GraphQLRequest,
+    authenticate: Callable[[], Awaitable[Caller]],
+    service: GraphQLService,
+    record: OperationRecord | None = None,
 ) -> Response:
     """Answer a request; never raises. When it is cancelled, a read is stopped and a write goes on to its end.
 
     `authenticate` gives the caller, or raises Unauthenticated; it is asked only where the operation needs a caller.
+    What becomes of the request is noted in `record`.
     """
+    record = record or OperationRecord()
     try:
-        operation = service.documents.find_operation(request.query, request.operation_name)
+        operation = record.operation = service.documents.find_operation(request.query, request.operation_name)
         if operation.is_mutation and request.only_queries:
             return write_refusal(
-                [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED
+                [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED, record
             )
-        caller = await admit(operation, authenticate)
-        return await run_operation(operation, request.variables, caller, service)
+        caller = await admit(operation, authenticate, record)
+        return await run_operation(operation, request.variables, caller, service, record)
     except RequestRefused as refusal:
-        return write_refusal(refusal.errors, find_verdict(refusal.errors, Verdict.REFUSED))
+        record.limit = refusal.limit
+        return write_refusal(refusal.errors, find_verdict(refusal.errors, Verdict.REFUSED), record)
     except Exception as failure:
-        return write_refusal([format_unforeseen(failure)], Verdict.FAILED)
+        return write_refusal([format_unforeseen(failure)], Verdict.FAILED, record)
 
 
-async def admit(operation: Operation, authenticate: Callable[[], Awaitable[Caller]]) -> Caller | None:
+async def admit(
+    operation: Operation, authenticate: Callable[[], Awaitable[Caller]], record: OperationRecord
+) -> Caller | None:
     """Who asks for the operation; nobody where it needs none.
 
     Raises RequestRefused when there is no valid token, or when it does not grant what the operation needs.
@@ -127,6 +142,7 @@ async def admit(operation: Operation, authenticate: Callable[[], Awaitable[Calle
         return None
     try:
         caller = await authenticate()
+        record.site_id = caller.site_id
         require_permissions(caller, operation.permissions)
     except ServiceError as error:
         raise refuse(error) from error
@@ -134,15 +150,20 @@ async def admit(operation: Operation, authenticate: Callable[[], Awaitable[Calle
 
 
 async def run_operation(
-    operation: Operation, variables: dict[str, Any], caller: Caller | None, service: GraphQLService
+    operation: Operation,
+    variables: dict[str, Any],
+    caller: Caller | None,
+    service: GraphQLService,
+    record: OperationRecord,
 ) -> Response:
     """Run an operation compiled where that is possible, by reference where it is not, or where it fails.
 
     Both see the database of the caller's site alone.
     """
-    reader = None if caller is None else AttendanceReader(service.database, caller.site_id)
+    reader = None if caller is None else AttendanceReader(service.database, caller.site_id, record)
     reason = "off" if caller is not None else "public"
     if service.compiles and reader is not None:
+        record.path = COMPILED
         try:
             compiled, values = find_compiled(operation, variables)
             body = await compiled.answer(compiled.plan(values), reader)
@@ -151,13 +172,13 @@ async def run_operation(
         except ServiceError as error:
             reason = error.code
         else:
-            service.paths.compiled["query"] += 1
             return Response(body, Verdict.EXECUTED)
-    service.paths.reference[reason] += 1
-    writer = None if caller is None else AttendanceWriter(service.database, caller.site_id)
+    record.path, record.reason = REFERENCE, reason
+    writer = None if caller is None else AttendanceWriter(service.database, caller.site_id, record)
     context = None if reader is None or writer is None else Context(reader, writer)
     execution = execute_operation(operation, variables, context, service)
-    return write_response(operation, await (service.writes.run(execution) if operation.is_mutation else execution))
+    result = await (service.writes.run(execution) if operation.is_mutation else execution)
+    return write_response(operation, result, record)
 
 
 async def execute_operation(
@@ -181,12 +202,13 @@ async def execute_operation(
     return result if isinstance(result, ExecutionResult) else await result
 
 
-def write_response(operation: Operation, result: ExecutionResult) -> Response:
+def write_response(operation: Operation, result: ExecutionResult, record: OperationRecord) -> Response:
     if not result.errors:
         return Response(orjson.dumps({"data": result.data}), Verdict.EXECUTED)
     if result.data is None and all(error.path is None for error in result.errors):
-        return write_refusal(format_variable_errors(operation, result.errors), Verdict.REFUSED)
+        return write_refusal(format_variable_errors(operation, result.errors), Verdict.REFUSED, record)
     errors = [format_field_error(error, operation.document) for error in result.errors]
+    record.note_errors(errors)
     body = orjson.dumps({"errors": errors, "data": result.data})
     worst = find_verdict(errors, Verdict.EXECUTED)
     return Response(body, worst if result.data is None or worst is Verdict.UNAVAILABLE else Verdict.EXECUTED)
@@ -196,7 +218,8 @@ def format_variable_errors(operation: Operation, errors: Sequence[GraphQLError])
     return [format_request_error(BadUserInput.code, error, operation.document) for error in errors]
 
 
-def write_refusal(errors: Sequence[FormattedError], verdict: Verdict) -> Response:
+def write_refusal(errors: Sequence[FormattedError], verdict: Verdict, record: OperationRecord) -> Response:
+    record.note_errors(errors)
     return Response(orjson.dumps({"errors": errors}), verdict)
 
 

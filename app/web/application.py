@@ -3,7 +3,7 @@
 import gc
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
+from app.observing.counts import OperationCounts
+from app.observing.logs import OperationLog, start_logs
 from app.operations.documents import Documents
 from app.operations.running import GraphQLService
 from app.schema.schema import print_schema
@@ -22,6 +24,7 @@ from app.web.endpoint import GraphQLEndpoint
 from app.web.explorer.page import Explorer
 from app.web.flights import Flights
 from app.web.health import report_alive, report_ready
+from app.web.metrics import MetricsPage, build_metrics, publish_regularly
 
 GRAPHQL_PATH = "/graphql"
 COLLECTOR_THRESHOLDS = (10_000, 20, 50)
@@ -41,8 +44,10 @@ class Application(Starlette):
             await super().__call__(scope, receive, send)
 
 
-def build_application(settings: Settings, database: Database | None = None) -> Application:
-    """The service for these settings; `database` takes the place of a pool on their URL.
+def build_application(
+    settings: Settings, database: Database | None = None, log: OperationLog | None = None
+) -> Application:
+    """The service for these settings; `database` takes the place of a pool on their URL, `log` is told of operations.
 
     Raises ConfigurationError when a database or a key is missing.
     """
@@ -54,28 +59,34 @@ def build_application(settings: Settings, database: Database | None = None) -> A
         introspection=settings.introspection,
     )
     service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes), settings.compiled)
+    admission = Admission(settings.max_running, settings.max_queued, settings.site_share)
+    counts = OperationCounts() if settings.metrics else None
+    metrics = build_metrics(settings, counts, database, admission, log) if counts else None
     endpoint = GraphQLEndpoint(
         service,
         build_authenticator(settings),
-        Admission(settings.max_running, settings.max_queued, settings.site_share),
+        admission,
         Flights(),
         explorer,
         settings.max_body_bytes,
+        tuple(each for each in (counts, log) if each is not None),
     )
 
     @asynccontextmanager
     async def hold_database(_application: Starlette) -> AsyncIterator[None]:
         await database.open()
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(database.close)
+            stack.push_async_callback(service.writes.finish)
+            if metrics is not None:
+                await stack.enter_async_context(publish_regularly(metrics))
             yield
-        finally:
-            await service.writes.finish()
-            await database.close()
 
     routes = [
         Route(GRAPHQL_PATH, endpoint),
         Route("/healthz", report_alive, methods=["GET"]),
         Route("/readyz", report_ready, methods=["GET"]),
+        *([Route("/metrics", MetricsPage(metrics, settings.metrics_token).answer)] if metrics else []),
         *(explorer.routes if explorer else []),
     ]
     application = Application(endpoint, routes=routes, lifespan=hold_database)
@@ -91,7 +102,8 @@ def build_database(settings: Settings) -> Database:
 
 def create_application() -> Application:
     """The application of a server process, whose settings are in its environment."""
-    application = build_application(load_settings(os.environ))
+    settings = load_settings(os.environ)
+    application = build_application(settings, log=start_logs(settings.log_level))
     spare_collector()
     return application
 

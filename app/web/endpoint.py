@@ -1,30 +1,37 @@
 """The GraphQL endpoint: HTTP in, the run of the request, HTTP out."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
 from app.errors import OperationTimeout
-from app.operations.running import GraphQLRequest, GraphQLService, Response, run_request
+from app.operations.record import OperationRecord
+from app.operations.running import OUTCOMES, GraphQLRequest, GraphQLService, Response, run_request
 from app.web.admission import Admission
 from app.web.authentication import UNVERIFIED, Authenticator, Finding
 from app.web.explorer.page import Explorer, accepts_page
 from app.web.flights import End, Flight, Flights
 from app.web.headers import ACCEPT, AUTHORIZATION, read_headers
+from app.web.identity import identify_request
 from app.web.media_types import GRAPHQL_RESPONSE, JSON, choose_media_type
 from app.web.queueing import Overloaded, wait_for_slot
 from app.web.requests import ClientGone, HTTPRefusal, check_body_type, parse_body, parse_query_string, read_body
-from app.web.responses import OVERLOADED, SHUTTING_DOWN, TIMED_OUT, send_refusal, send_response
+from app.web.responses import OVERLOADED, SHUTTING_DOWN, TIMED_OUT, find_status, send_refusal, send_response
+
+CLIENT_GONE, CLIENT_GONE_STATUS = "CLIENT_GONE", 499
+TOO_LARGE = 413
+
+Observe = Callable[[OperationRecord], None]
 
 
 @dataclass(frozen=True, slots=True)
 class GraphQLEndpoint:
     """An ASGI application that answers GraphQL requests by POST and GET, and browsers with the explorer.
 
-    Follows the GraphQL-over-HTTP specification.
+    Follows the GraphQL-over-HTTP specification. `observers` are shown each request that has ended.
     """
 
     service: GraphQLService
@@ -33,6 +40,7 @@ class GraphQLEndpoint:
     flights: Flights
     explorer: Explorer | None
     most_bytes: int
+    observers: tuple[Observe, ...] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = read_headers(scope["headers"])
@@ -41,31 +49,53 @@ class GraphQLEndpoint:
             await self.explorer.page_response()(scope, receive, send)
             return
         media_type = choose_media_type(accept)
+        record = OperationRecord(*identify_request(headers))
         try:
-            response = await self._answer(scope, headers, receive, media_type)
+            response = await self._answer(scope, headers, receive, media_type, record)
         except ClientGone:
-            return
+            record.end(CLIENT_GONE, CLIENT_GONE_STATUS)
         except HTTPRefusal as refusal:
+            record.limit = "body" if refusal.status == TOO_LARGE else None
+            record.end(refusal.error.code, refusal.status)
             await send_refusal(send, refusal, media_type or JSON)
         else:
+            record.end(OUTCOMES[response.verdict], find_status(response.verdict, media_type or JSON))
             await send_response(send, response, media_type or JSON, has_token=AUTHORIZATION in headers)
+        finally:
+            for observe in self.observers:
+                observe(record)
 
     async def _answer(
-        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, media_type: str | None
+        self,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        media_type: str | None,
+        record: OperationRecord,
     ) -> Response:
         """The response to a request, whose deadlines are kept meanwhile. Raises HTTPRefusal or ClientGone."""
         check_head(scope["method"], headers, media_type)
         flight = self.flights.start()
         try:
-            return await self._take(scope, headers, receive, flight)
+            return await self._take(scope, headers, receive, flight, record)
         except Overloaded:
+            record.reason = "overloaded"
             return OVERLOADED
         except asyncio.CancelledError as cancelled:
-            return answer_stopped(self.flights.explain(flight, cancelled))
+            end = self.flights.explain(flight, cancelled)
+            record.reason = end.value
+            return answer_stopped(end)
         finally:
             self.flights.finish(flight)
 
-    async def _take(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, flight: Flight) -> Response:
+    async def _take(
+        self,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        flight: Flight,
+        record: OperationRecord,
+    ) -> Response:
         """Run a request when it is received and its site's turn has come.
 
         The site is known where the token was verified before; all others share one place. Where there is no room,
@@ -79,17 +109,20 @@ class GraphQLEndpoint:
             raise Overloaded
         body = await read_body(receive, self.most_bytes) if scope["method"] == "POST" else None
         self.flights.mark_received(flight, receive)
+        record.mark_received()
         if not admission.enter(site):
             await wait_for_slot(admission, site)
         try:
             request = parse_query_string(scope["query_string"]) if body is None else parse_body(body)
-            return await self._run(request, authorization, known)
+            return await self._run(request, authorization, known, record)
         finally:
             admission.leave(site)
 
-    async def _run(self, request: GraphQLRequest, authorization: bytes | None, known: Finding | None) -> Response:
+    async def _run(
+        self, request: GraphQLRequest, authorization: bytes | None, known: Finding | None, record: OperationRecord
+    ) -> Response:
         authenticate = known.authenticate if known else partial(self.authenticator.authenticate, authorization)
-        return await run_request(request, authenticate, self.service)
+        return await run_request(request, authenticate, self.service, record)
 
 
 def check_head(method: str, headers: Mapping[bytes, bytes], media_type: str | None) -> None:

@@ -49,15 +49,18 @@ TIMED_OUT = Response(
 )
 
 
+def find_status(verdict: Verdict, media_type: str) -> int:
+    """The status of a verdict; plain JSON gets 200 for errors that GraphQL itself tells of."""
+    return (STATUSES if media_type == GRAPHQL_RESPONSE else STATUSES_OF_PLAIN_JSON)[verdict]
+
+
 async def send_response(send: Send, response: Response, media_type: str, *, has_token: bool) -> None:
-    """Send a response; plain JSON gets 200 for errors that GraphQL itself tells of."""
     verdict = response.verdict
     if verdict is Verdict.EXECUTED:
         await send_answer(send, 200, FIXED_HEADERS[media_type], response.body)
         return
-    statuses = STATUSES if media_type == GRAPHQL_RESPONSE else STATUSES_OF_PLAIN_JSON
     headers = [*FIXED_HEADERS[media_type], *headers_of(verdict, has_token=has_token)]
-    await send_answer(send, statuses[verdict], headers, response.body)
+    await send_answer(send, find_status(verdict, media_type), headers, response.body)
 
 
 def headers_of(verdict: Verdict, *, has_token: bool) -> Iterable[Header]:

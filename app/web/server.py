@@ -6,7 +6,9 @@ import socket
 import uvicorn
 
 from app.errors import ConfigurationError
+from app.observing.logs import start_logs
 from app.settings import Settings
+from app.web.metrics import share_metrics
 
 APPLICATION = "app.web.application:create_application"
 DRAIN_SECONDS = 10
@@ -25,14 +27,17 @@ def check_address(host: str, port: int) -> None:
 
 def run_server(settings: Settings, host: str, port: int, workers: int) -> None:
     """Serve until a signal; the processes read the settings from their environment."""
-    os.environ.update(settings.as_environment())
-    uvicorn.run(
-        APPLICATION,
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
+    start_logs(settings.log_level)
+    with share_metrics(settings, workers) as shared:
+        os.environ.update(shared.as_environment())
+        uvicorn.run(
+            APPLICATION,
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
