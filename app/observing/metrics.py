@@ -33,9 +33,15 @@ class Metrics:
             self._shared.close()
 
     def write(self) -> bytes:
-        """The metrics of this moment, as `MEDIA_TYPE` has them."""
-        own = gather(self._sources)
-        return generate_latest(SampleCollector(own if self._shared is None else self._shared.add_others(own)))
+        """The metrics of this moment, as `MEDIA_TYPE` has them.
+
+        What is told of this process is published, so that no other process tells of less a moment later.
+        """
+        samples = gather(self._sources)
+        if self._shared is not None:
+            self._shared.write(samples)
+            samples = self._shared.add_others(samples)
+        return generate_latest(SampleCollector(samples))
 
 
 class SampleCollector(Collector):

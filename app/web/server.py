@@ -6,7 +6,6 @@ import socket
 import uvicorn
 
 from app.errors import ConfigurationError
-from app.observing.logs import start_logs
 from app.settings import Settings
 from app.web.metrics import share_metrics
 
@@ -27,7 +26,6 @@ def check_address(host: str, port: int) -> None:
 
 def run_server(settings: Settings, host: str, port: int, workers: int) -> None:
     """Serve until a signal; the processes read the settings from their environment."""
-    start_logs(settings.log_level)
     with share_metrics(settings, workers) as shared:
         os.environ.update(shared.as_environment())
         uvicorn.run(
