@@ -12,6 +12,7 @@ from app.operations.record import OperationRecord
 from app.operations.running import OUTCOMES, GraphQLRequest, GraphQLService, Response, run_request
 from app.web.admission import Admission
 from app.web.authentication import UNVERIFIED, Authenticator, Finding
+from app.web.cost import ASKED, COST_HEADER, add_cost
 from app.web.explorer.page import Explorer, accepts_page
 from app.web.flights import End, Flight, Flights
 from app.web.headers import ACCEPT, AUTHORIZATION, read_headers
@@ -114,7 +115,9 @@ class GraphQLEndpoint:
             await wait_for_slot(admission, site)
         try:
             request = parse_query_string(scope["query_string"]) if body is None else parse_body(body)
-            return await self._run(request, authorization, known, record)
+            response = await self._run(request, authorization, known, record)
+            asks_cost = headers.get(COST_HEADER) == ASKED
+            return add_cost(response, record, request.variables) if asks_cost else response
         finally:
             admission.leave(site)
 
