@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ PREFIX = "ATTENDANCE_"
 NAMES_PORT = re.compile(r":[^:\]]*$")
 TRUE_WORDS = frozenset({"on", "true", "yes", "1"})
 FALSE_WORDS = frozenset({"off", "false", "no", "0"})
+LOG_LEVELS = ("debug", "info", "warning", "error")
 KEY_NAMES = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL")
 TEXTS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE", "EXPLORER_TOKEN")
 # Each number's default, and the most that it can be.
@@ -63,6 +64,10 @@ class Settings:
     max_variable_values: int = 5000
     trusted_documents: Path | None = None
     trusted_only: bool = False
+    log_level: str = "info"
+    metrics: bool = True
+    metrics_token: str | None = None
+    metrics_dir: Path | None = None
 
     @property
     def has_key(self) -> bool:
@@ -106,6 +111,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         **numbers,
         trusted_documents=Path(given["TRUSTED_DOCUMENTS"]).absolute() if "TRUSTED_DOCUMENTS" in given else None,
         trusted_only=read_trusted_only(given),
+        log_level=read_choice(given, "LOG_LEVEL", LOG_LEVELS, "info"),
+        metrics=read_switch(given, "METRICS", default=True),
+        metrics_token=given.get("METRICS_TOKEN"),
+        metrics_dir=Path(given["METRICS_DIR"]) if "METRICS_DIR" in given else None,
     )
 
 
@@ -143,6 +152,13 @@ def read_switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
     if value.lower() in FALSE_WORDS:
         return False
     raise ConfigurationError(f"{PREFIX}{name} must be on or off, not {value!r}")
+
+
+def read_choice(given: Mapping[str, str], name: str, choices: Sequence[str], default: str) -> str:
+    value = given.get(name, default).lower()
+    if value not in choices:
+        raise ConfigurationError(f"{PREFIX}{name} must be one of {', '.join(choices)}, not {value!r}")
+    return value
 
 
 def read_trusted_only(given: Mapping[str, str]) -> bool:

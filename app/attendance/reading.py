@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from app.attendance.tally import Tally
 from app.database.pool import Row
 from app.plan.page import PagePlan
 from app.plan.properties import Property, Value
@@ -50,9 +51,12 @@ class AttendanceReader:
     What is read may lag behind what was written last, if `may_lag` says so and there is a replica.
     """
 
-    def __init__(self, database: ReadsRows, site_id: UUID, *, may_lag: bool = False) -> None:
+    def __init__(
+        self, database: ReadsRows, site_id: UUID, tally: Tally | None = None, *, may_lag: bool = False
+    ) -> None:
         self._database = database
         self._site_id = site_id
+        self._tally = tally or Tally()
         self._may_lag = may_lag
         self._failures: list[tuple[Statement, Exception]] = []
 
@@ -94,13 +98,16 @@ class AttendanceReader:
         for failed, error in self._failures:
             if failed == statement:
                 raise error
+        self._tally.statements += 1
         try:
-            return await self._database.read_rows(
+            rows = await self._database.read_rows(
                 statement.text, statement.arguments, self._site_id, may_lag=self._may_lag
             )
         except Exception as error:
             self._failures.append((statement, error))
             raise
+        self._tally.rows += len(rows)
+        return rows
 
 
 def build_pages(plan: PagePlan, groups: Sequence[list[Row]]) -> list[Page]:

@@ -20,6 +20,7 @@ from app.cli.explaining import explain_file
 from app.cli.files import open_source, rejects_path_of, show_progress
 from app.database.migrations import migrate
 from app.errors import BadUserInput, ConfigurationError, ServiceError
+from app.observing.logs import start_logs
 from app.operations.documents import build_documents
 from app.plan.properties import parse_guid
 from app.schema.permissions import SCOPES
@@ -90,7 +91,8 @@ def main(context: click.Context) -> None:
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Server processes.")
 @click.pass_obj
 def serve(settings: Settings, host: str, port: int, workers: int) -> None:
-    """Serve GraphQL on /graphql, health on /healthz and /readyz."""
+    """Serve GraphQL on /graphql, health on /healthz and /readyz, metrics on /metrics."""
+    start_logs(settings.log_level)
     settings = ensure_key(settings)
     build_authenticator(settings)
     build_documents(settings)
@@ -106,6 +108,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
 @click.pass_obj
 def demo(settings: Settings, host: str, port: int) -> None:
     """Serve demo data from an embedded Postgres, with GraphiQL and ready tokens."""
+    start_logs(settings.log_level)
     settings = ensure_key(replace(settings, database_url=None, replica_url=None, introspection=True, explorer=True))
     site_id = DEMO_SITES[0].site_id
     read, write = (

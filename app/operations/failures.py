@@ -62,7 +62,7 @@ def format_field_error(error: GraphQLError, arguments: ArgumentFinder) -> Format
 def format_unforeseen(failure: BaseException) -> FormattedError:
     """The error that stands for a fault of the service; the log has the rest under the same id."""
     error_id = uuid4().hex
-    logger.error("unforeseen failure %s", error_id, exc_info=failure)
+    logger.error("unforeseen failure %s", error_id, exc_info=failure, extra={"error_id": error_id})
     message = f"Something went wrong here, not with you. When you report it, name error {error_id}."
     return {"message": message, "extensions": {"code": InternalServerError.code, "errorId": error_id}}
 

@@ -1,8 +1,7 @@
 """The compiled forms of an operation: one for each set of values that the variables in its conditions can have."""
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -27,14 +26,6 @@ MOST_VARIANTS = 16
 PREPARATION = "preparation"
 INPUT_ERRORS = (BadUserInput, CursorInvalid, CursorMismatch)
 INPUT = "input"
-
-
-@dataclass(frozen=True, slots=True)
-class PathCounts:
-    """How many operations took which path: those by reference under the reason why."""
-
-    compiled: Counter[str] = field(default_factory=Counter)
-    reference: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)

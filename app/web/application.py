@@ -5,7 +5,7 @@ import gc
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,6 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
+from app.observing.counts import OperationCounts
+from app.observing.logs import OperationLog, start_logs
+from app.observing.metrics import Metrics
 from app.operations.documents import build_documents
 from app.operations.running import GraphQLService
 from app.operations.variants import compile_ahead
@@ -27,6 +30,7 @@ from app.web.flights import Flights
 from app.web.headers import SECURITY_HEADERS, add_headers
 from app.web.health import report_alive, report_ready
 from app.web.intake import Intake
+from app.web.metrics import MetricsPage, build_metrics, publish_regularly
 
 GRAPHQL_PATH = "/graphql"
 COLLECTOR_THRESHOLDS = (10_000, 10, 10)
@@ -58,43 +62,63 @@ class Application(Starlette):
             await super().__call__(scope, receive, add_headers(send, SECURITY_HEADERS))
 
 
-def build_application(settings: Settings, database: Database | None = None) -> Application:
-    """The service for these settings; `database` takes the place of a pool on their URL.
+def build_application(
+    settings: Settings, database: Database | None = None, log: OperationLog | None = None
+) -> Application:
+    """The service for these settings; `database` takes the place of a pool on their URL, `log` is told of operations.
 
     Raises ConfigurationError when a database or a key is missing.
     """
     database = database or build_database(settings)
     explorer = Explorer(settings.explorer_token) if settings.explorer else None
-    documents = build_documents(settings)
-    for operation in documents.list_trusted():
-        compile_ahead(operation)
-    service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes), settings.compiled)
+    service = build_service(settings, database)
+    admission = Admission(settings.max_running, settings.max_queued, settings.site_share)
+    counts = OperationCounts() if settings.metrics else None
+    metrics = build_metrics(settings, counts, database, admission, log) if counts else None
     endpoint = GraphQLEndpoint(
         service,
         build_authenticator(settings),
-        Admission(settings.max_running, settings.max_queued, settings.site_share),
+        admission,
         Flights(),
         Intake(settings.max_body_bytes),
         explorer,
+        tuple(each for each in (counts, log) if each is not None),
     )
 
     @asynccontextmanager
     async def hold_database(_application: Starlette) -> AsyncIterator[None]:
         await database.open()
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(close_service, service)
+            if metrics is not None:
+                await stack.enter_async_context(publish_regularly(metrics))
             yield
-        finally:
-            await close_service(service)
 
-    routes = [
+    application = Application(
+        endpoint, routes=list_routes(endpoint, explorer, metrics, settings), lifespan=hold_database
+    )
+    application.state.database = database
+    return application
+
+
+def list_routes(
+    endpoint: GraphQLEndpoint, explorer: Explorer | None, metrics: Metrics | None, settings: Settings
+) -> list[Route]:
+    return [
         Route(GRAPHQL_PATH, endpoint),
         Route("/healthz", report_alive, methods=["GET"]),
         Route("/readyz", report_ready, methods=["GET"]),
+        *([Route("/metrics", MetricsPage(metrics, settings.metrics_token).answer)] if metrics else []),
         *(explorer.routes if explorer else []),
     ]
-    application = Application(endpoint, routes=routes, lifespan=hold_database)
-    application.state.database = database
-    return application
+
+
+def build_service(settings: Settings, database: Database) -> GraphQLService:
+    """What runs operations; trusted ones are compiled at once."""
+    documents = build_documents(settings)
+    for operation in documents.list_trusted():
+        compile_ahead(operation)
+    return GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes), settings.compiled)
 
 
 async def close_service(service: GraphQLService) -> None:
@@ -120,7 +144,8 @@ def build_database(settings: Settings) -> Database:
 
 def create_application() -> Application:
     """The application of a server process, whose settings are in its environment."""
-    application = build_application(load_settings(os.environ))
+    settings = load_settings(os.environ)
+    application = build_application(settings, log=start_logs(settings.log_level))
     spare_collector()
     return application
 

@@ -7,7 +7,7 @@ from starlette.types import Send
 
 from app.errors import OperationTimeout, ServiceError, ServiceUnavailable
 from app.operations.failures import FormattedError, format_service_error, format_unforeseen
-from app.operations.running import Response, Verdict
+from app.operations.response import Response, Verdict
 from app.web.headers import SECURITY_HEADERS, Header
 from app.web.media_types import GRAPHQL_RESPONSE, JSON
 from app.web.requests import HTTPRefusal
@@ -57,6 +57,11 @@ TIMED_OUT = Response(
 )
 
 
+def find_status(verdict: Verdict, media_type: str) -> int:
+    """The status of a verdict; plain JSON gets 200 for errors that GraphQL itself tells of."""
+    return (STATUSES if media_type == GRAPHQL_RESPONSE else STATUSES_OF_PLAIN_JSON)[verdict]
+
+
 async def send_response(
     send: Send, response: Response, media_type: str, more: Iterable[Header], *, has_token: bool
 ) -> None:
@@ -65,9 +70,8 @@ async def send_response(
     if verdict is Verdict.EXECUTED:
         await send_answer(send, 200, [*FIXED_HEADERS[media_type], *more], response.body)
         return
-    statuses = STATUSES if media_type == GRAPHQL_RESPONSE else STATUSES_OF_PLAIN_JSON
     headers = [*FIXED_HEADERS[media_type], *more, *headers_of(verdict, has_token=has_token)]
-    await send_answer(send, statuses[verdict], headers, response.body)
+    await send_answer(send, find_status(verdict, media_type), headers, response.body)
 
 
 def headers_of(verdict: Verdict, *, has_token: bool) -> Iterable[Header]:

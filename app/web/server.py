@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.web.application import Application, create_application
 from app.web.connections import Connection, ConnectionWatch
 from app.web.listening import Listeners
+from app.web.metrics import share_metrics
 from app.web.workers import supervise
 
 NOTICE_SECONDS = 0.3
@@ -69,6 +70,7 @@ def configure(application: Application) -> uvicorn.Config:
         http=Connection,
         ws="none",
         access_log=False,
+        log_config=None,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -78,11 +80,12 @@ def configure(application: Application) -> uvicorn.Config:
 
 def run_server(settings: Settings, listeners: Sequence[Listeners]) -> None:
     """Serve until a signal: in this process, or where there are listeners for several, in one process for each."""
-    os.environ.update(settings.as_environment())
-    if len(listeners) == 1:
-        run_process(listeners[0], lambda: False)
-    else:
-        supervise(run_worker, listeners)
+    with share_metrics(settings, len(listeners)) as shared:
+        os.environ.update(shared.as_environment())
+        if len(listeners) == 1:
+            run_process(listeners[0], lambda: False)
+        else:
+            supervise(run_worker, listeners)
 
 
 def run_worker(listeners: Listeners, parent: int) -> None:

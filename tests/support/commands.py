@@ -52,8 +52,13 @@ def run_command(
 
 
 @contextmanager
-def start_service(data_dir: Path, *arguments: str, **settings: str) -> Iterator[RunningService]:
-    """A command that serves, such as `serve` or `demo`, on a free port; its process ends with the block."""
+def start_service(
+    data_dir: Path, *arguments: str, standard_output: int | None = None, **settings: str
+) -> Iterator[RunningService]:
+    """A command that serves, such as `serve` or `demo`, on a free port; its process ends with the block.
+
+    What it prints goes to one file, unless there is a descriptor for its standard output alone.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -63,8 +68,8 @@ def start_service(data_dir: Path, *arguments: str, **settings: str) -> Iterator[
             [*COMMAND, *arguments, "--port", str(port)],
             env=environment(data_dir, **settings),
             cwd=ROOT,
-            stdout=file,
-            stderr=subprocess.STDOUT,
+            stdout=file if standard_output is None else standard_output,
+            stderr=file,
         )
     service = RunningService(process, f"http://127.0.0.1:{port}", output)
     try:

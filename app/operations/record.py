@@ -1,0 +1,92 @@
+"""What is known of one request for those who watch the service: filled in along its way, looked at when it ends."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from uuid import UUID
+
+from app.attendance.tally import Tally
+from app.operations.documents import Operation
+from app.operations.failures import FormattedError
+from app.schema.permissions import Permission
+
+DONE = "ok"
+COMPILED, REFERENCE = "compiled", "reference"
+LONGEST_NAME = 100
+PERMISSION_NAMES = {
+    frozenset[Permission](): None,
+    frozenset({Permission.READ}): "read",
+    frozenset({Permission.WRITE}): "write",
+    frozenset(Permission): "read write",
+}
+
+
+class OperationRecord(Tally):
+    """One request. What it does not come to stays None.
+
+    `reason` says why it was not run compiled, or why it was stopped or turned away; `limit` names the limit that it is
+    beyond. `outcome` is "ok", or the code of its first error, whose id is `error_id` where the service is at fault.
+    `seconds` are those from its receipt to its answer.
+    """
+
+    __slots__ = (
+        "begun",
+        "error_id",
+        "limit",
+        "operation",
+        "outcome",
+        "path",
+        "reason",
+        "request_id",
+        "seconds",
+        "site_id",
+        "status",
+        "traceparent",
+    )
+
+    def __init__(self, request_id: str | None = None, traceparent: str | None = None) -> None:
+        self.statements = 0
+        self.rows = 0
+        self.request_id = request_id
+        self.traceparent = traceparent
+        self.operation: Operation | None = None
+        self.site_id: UUID | None = None
+        self.path: str | None = None
+        self.reason: str | None = None
+        self.limit: str | None = None
+        self.outcome: str | None = None
+        self.error_id: str | None = None
+        self.status = 0
+        self.seconds = 0.0
+        self.begun = perf_counter()
+
+    @property
+    def name(self) -> str | None:
+        """The operation's name in its document, cut where it is long."""
+        name = self.operation and self.operation.name
+        return name[:LONGEST_NAME] if name else None
+
+    @property
+    def type(self) -> str | None:
+        """`query` or `mutation`."""
+        return self.operation.type.value if self.operation else None
+
+    @property
+    def permission(self) -> str | None:
+        """What the operation needs."""
+        return PERMISSION_NAMES[self.operation.permissions] if self.operation else None
+
+    def mark_received(self) -> None:
+        """From here on it is the service that takes its time, not the client."""
+        self.begun = perf_counter()
+
+    def note_errors(self, errors: Sequence[FormattedError]) -> None:
+        """The first error tells how the operation ended."""
+        extensions = errors[0]["extensions"]
+        self.outcome = extensions["code"]
+        self.error_id = extensions.get("errorId")
+
+    def end(self, outcome: str, status: int) -> None:
+        """The answer is ready: `outcome` says how it went, unless that has been noted before."""
+        self.seconds = perf_counter() - self.begun
+        self.outcome = self.outcome or outcome
+        self.status = status

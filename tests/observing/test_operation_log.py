@@ -1,0 +1,171 @@
+"""The log tells of each request in one line: what it was and how it went, and nothing of what was in it."""
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.operations.record import LONGEST_NAME
+from tests.observing.conftest import WatchedService, WatchService
+from tests.support.failing_database import FailingDatabase
+from tests.support.media_types import GRAPHQL_RESPONSE
+from tests.support.mutations import SET, make_input
+from tests.support.requests import Client
+from tests.support.service import READ_SCOPE, Record, RecordingDatabase, store
+
+PAGE = "query Page { attendances { nodes { id } totalCount } }"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+SECRET_WORD = "hush"
+UNDONE = {"site": None, "rows": 0, "statements": 0, "path": None, "reason": None, "limit": None, "error_id": None}
+
+
+async def test_a_read_is_told_in_one_line(watched: WatchedService, database: RecordingDatabase, site_id: UUID) -> None:
+    await store(database, site_id, [Record() for _ in range(3)])
+    headers = {"X-Request-Id": "request-1", "traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+    await watched.client(site_id).post(PAGE, **headers)
+    [line] = watched.log.lines()
+    written = datetime.fromisoformat(line.pop("timestamp"))
+    assert abs((datetime.now(written.tzinfo) - written).total_seconds()) < 60
+    assert 0 < line.pop("duration_ms") < 10_000
+    assert line == {
+        "level": "info",
+        "event": "operation",
+        "request_id": "request-1",
+        "trace_id": TRACE,
+        "operation": "Page",
+        "type": "query",
+        "site": str(site_id),
+        "permission": "read",
+        "rows": 4,
+        "statements": 2,
+        "path": "compiled",
+        "reason": None,
+        "limit": None,
+        "outcome": "ok",
+        "status": 200,
+        "error_id": None,
+    }
+
+
+async def test_a_write_is_told_with_its_statements(watched: WatchedService, site_id: UUID) -> None:
+    await watched.client(site_id).data(SET, input=make_input())
+    [line] = watched.log.lines()
+    told = {name: line[name] for name in ("type", "permission", "path", "reason", "rows", "statements", "outcome")}
+    assert told == {
+        "type": "mutation",
+        "permission": "write",
+        "path": "reference",
+        "reason": "mutation",
+        "rows": 1,
+        "statements": 1,
+        "outcome": "ok",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "token", "told"),
+    [
+        ({"query": "{"}, True, {**UNDONE, "outcome": "GRAPHQL_PARSE_FAILED", "status": 400, "type": None}),
+        ({"query": "{ no }"}, True, {"outcome": "GRAPHQL_VALIDATION_FAILED", "status": 400, "operation": None}),
+        ({"query": PAGE}, False, {**UNDONE, "outcome": "UNAUTHENTICATED", "status": 401, "permission": "read"}),
+        (
+            {"query": "mutation Drop($id: ID!) { deleteAttendance(id: $id) { deletedId } }", "variables": {"id": "x"}},
+            True,
+            {"outcome": "FORBIDDEN", "status": 403, "operation": "Drop", "permission": "write", "statements": 0},
+        ),
+        (
+            {"query": 'query Next { attendances(after: "x") { totalCount } }'},
+            True,
+            {"outcome": "CURSOR_INVALID", "status": 200, "operation": "Next", "path": "reference"},
+        ),
+        ({"query": "{ __typename }"}, False, {"outcome": "ok", "status": 200, "path": "reference", "reason": "public"}),
+        ({"query": 1}, True, {**UNDONE, "outcome": "BAD_USER_INPUT", "status": 400}),
+        ({"query": "#" + "x" * 300_000}, True, {**UNDONE, "outcome": "BAD_USER_INPUT", "status": 413, "limit": "body"}),
+    ],
+    ids=["parse", "validation", "no token", "no scope", "cursor", "public", "malformed", "too large"],
+)
+async def test_the_outcome_is_the_first_errors_code(
+    watched: WatchedService, site_id: UUID, content: dict[str, Any], *, token: bool, told: dict[str, Any]
+) -> None:
+    headers = {"Accept": GRAPHQL_RESPONSE} | (watched.client(site_id, READ_SCOPE).headers if token else {})
+    await watched.http.post("/graphql", json=content, headers=headers)
+    [line] = watched.log.lines()
+    assert {name: line[name] for name in told} == told
+
+
+async def test_a_forbidden_operation_is_told_with_its_site(watched: WatchedService, site_id: UUID) -> None:
+    await watched.client(site_id, READ_SCOPE).run(SET, input=make_input())
+    assert [line["site"] for line in watched.log.lines()] == [str(site_id)]
+
+
+async def test_no_value_no_token_and_no_cursor_is_told(
+    watched: WatchedService, database: RecordingDatabase, site_id: UUID
+) -> None:
+    record = Record(session_id=f"session-{SECRET_WORD}")
+    await store(database, site_id, [record, Record()])
+    client = watched.client(site_id)
+    page = await client.data("{ attendances(first: 1) { pageInfo { endCursor } } }")
+    cursor = page["attendances"]["pageInfo"]["endCursor"]
+    by_value = "query($x: ID!) { attendances(perspective: {sessionId: $x}) { totalCount } }"
+    await client.data(by_value, x=record.session_id)
+    await client.data(by_value.replace("($x: ID!)", "").replace("$x", f'"{record.session_id}"'))
+    await client.data("query($x: String) { attendances(after: $x) { totalCount nodes { id } } }", x=cursor)
+    await client.run("query($x: String) { attendances(after: $x) { totalCount } }", x=SECRET_WORD)
+    await client.run("query($x: Int) { attendances(first: $x) { totalCount } }", x=SECRET_WORD)
+    await client.data(SET, input=make_input(bookingId=str(record.booking_id), sessionId=record.session_id))
+    await client.run(f"{{ {SECRET_WORD} }}")
+    for token in (SECRET_WORD, client.headers["Authorization"] + SECRET_WORD):
+        await watched.http.post("/graphql", json={"query": PAGE}, headers={"Authorization": token})
+    await watched.http.get("/graphql", params={"query": "{ __typename }", "variables": f'{{"x": "{SECRET_WORD}"}}'})
+    await watched.http.post("/graphql", json={"query": PAGE, "operationName": SECRET_WORD}, headers=client.headers)
+    log = watched.log.read().decode()
+    assert len(log.splitlines()) == 12
+    told = [SECRET_WORD, cursor, client.headers["Authorization"].split(".")[2], str(record.booking_id), str(record.id)]
+    assert [value for value in told if value in log] == []
+
+
+async def test_a_long_name_is_cut(watched: WatchedService, site_id: UUID) -> None:
+    await watched.client(site_id).post(PAGE.replace("Page", "P" * 1000))
+    assert [line["operation"] for line in watched.log.lines()] == ["P" * LONGEST_NAME]
+
+
+async def test_what_a_caller_sends_cannot_make_lines_of_its_own(watched: WatchedService, site_id: UUID) -> None:
+    await watched.client(site_id).post(PAGE, **{"X-Request-Id": 'x", "outcome": "ok', "traceparent": "x\ty"})
+    [line] = watched.log.lines()
+    assert re.fullmatch(r"[0-9a-f]{32}", line["request_id"])
+    assert line["trace_id"] is None
+
+
+async def test_a_fault_is_told_by_the_id_that_the_caller_got(
+    watch: WatchService, database_url: str, site_id: UUID
+) -> None:
+    broken = FailingDatabase(database_url)
+    broken.failures = [RuntimeError("broken")]
+    async with watch(broken) as watched:
+        answer = await watched.client(site_id).run(f'{{ attendance(id: "{uuid4()}") {{ id }} }}')
+        [line] = watched.log.lines()
+    await broken.close()
+    told = (line["level"], line["outcome"], line["error_id"])
+    assert told == ("error", "INTERNAL_SERVER_ERROR", answer["errors"][0]["extensions"]["errorId"])
+
+
+@pytest.mark.parametrize(("level", "outcomes"), [("warning", ["SERVICE_UNAVAILABLE"]), ("error", [])])
+async def test_a_higher_level_tells_of_trouble_alone(
+    watch: WatchService, site_id: UUID, level: str, outcomes: list[str]
+) -> None:
+    unreachable = RecordingDatabase("postgresql://127.0.0.1:1/nothing")
+    async with watch(unreachable, LOG_LEVEL=level) as watched:
+        await watched.client(site_id).post(PAGE)
+        await watched.http.post("/graphql", json={"query": "{ __typename }"})
+        assert [json.loads(line)["outcome"] for line in watched.log.read().splitlines()] == outcomes
+
+
+async def test_a_client_that_leaves_is_told(watched: WatchedService) -> None:
+    client = Client([b'{"query": '], is_complete=False)
+    client.leaves.set()
+    await client.send_to(watched.application)
+    [line] = watched.log.lines()
+    assert (line["outcome"], line["status"]) == ("CLIENT_GONE", 499)

@@ -1,0 +1,51 @@
+"""Whoever reads the log, or stops to, the service goes on."""
+
+import os
+import time
+
+from app.observing.output import LineOutput
+
+LINE = b"x" * 999 + b"\n"
+MORE_THAN_A_PIPE_HOLDS = 1000
+
+
+def test_lines_arrive_whole_and_in_order() -> None:
+    reading, writing = os.pipe()
+    output = LineOutput(writing)
+    for number in range(3):
+        output.write(b"%d\n" % number)
+    assert os.read(reading, 100) == b"0\n1\n2\n"
+    assert output.dropped == 0
+
+
+def test_a_reader_that_stalls_is_waited_for_once_and_then_costs_lines_alone() -> None:
+    reading, writing = os.pipe()
+    output = LineOutput(writing)
+    begin = time.monotonic()
+    for _ in range(MORE_THAN_A_PIPE_HOLDS):
+        output.write(LINE)
+    assert time.monotonic() - begin < 2
+    assert 0 < output.dropped < MORE_THAN_A_PIPE_HOLDS
+    taken = MORE_THAN_A_PIPE_HOLDS - output.dropped
+    received = b""
+    while len(received) < taken * len(LINE):
+        received += os.read(reading, 65_536)
+    assert received == LINE * taken
+    output.write(b"again\n")
+    assert os.read(reading, 100) == b"again\n"
+
+
+def test_a_reader_that_is_gone_stops_nothing() -> None:
+    reading, writing = os.pipe()
+    output = LineOutput(writing)
+    os.close(reading)
+    output.write(LINE)
+    os.close(writing)
+    output.write(LINE)
+    assert output.dropped == 2
+
+
+def test_a_full_disk_stops_nothing() -> None:
+    output = LineOutput(os.open("/dev/full", os.O_WRONLY))
+    output.write(LINE)
+    assert output.dropped == 1
