@@ -122,11 +122,12 @@ async def test_known_keys_stay_in_use_while_new_ones_cannot_be_fetched(
 ) -> None:
     token = sign(OLD, "old", site_id)
     assert await ask(client, token) == 200
-    monkeypatch.setattr(app.web.keys, "FETCH_SECONDS", 0.05)
+    if outage == "slow":
+        monkeypatch.setattr(app.web.keys, "FETCH_SECONDS", 0.3)
     changes: dict[str, dict[str, Any]] = {
         "status": {"status": 500},
         "nonsense": {"content": b"<html>"},
-        "slow": {"delay": 0.3},
+        "slow": {"delay": 0.8},
     }
     for name, value in changes[outage].items():
         setattr(keys, name, value)

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from tests.support.operations import PAGE, TOTALS
-from tests.support.service import READ_SCOPE, GraphQLClient, Record, RecordingDatabase, make_token, store
+from tests.support.service import READ_SCOPE, GraphQLClient, Record, RecordingDatabase, make_token, store, without_id
 from tests.support.sites import BOOKINGS, SESSIONS, Site, make_records, settle
 
 MISSING = UUID("3f0c1f5e-0000-4000-8000-000000000000")
@@ -87,7 +87,7 @@ async def test_what_another_site_holds_and_what_nobody_holds_get_the_same_bytes(
         costs.append([statement.text for statement in sent])
     assert answers[0].content == answers[1].content
     assert answers[0].status_code == answers[1].status_code == 200
-    assert answers[0].headers == answers[1].headers
+    assert without_id(answers[0].headers) == without_id(answers[1].headers)
     assert costs[0] == costs[1] != []
 
 

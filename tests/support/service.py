@@ -74,6 +74,11 @@ def make_token(site_id: UUID | str, *scopes: str, secret: str = SECRET, algorith
     return jwt.encode({name: value for name, value in content.items() if value is not None}, secret, algorithm)
 
 
+def without_id(headers: httpx2.Headers) -> dict[str, str]:
+    """The headers of an answer but for the one that tells requests apart."""
+    return {name: value for name, value in headers.items() if name != "x-request-id"}
+
+
 class GraphQLClient:
     """Sends operations to the service as one caller."""
 

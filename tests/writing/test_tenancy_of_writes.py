@@ -15,6 +15,7 @@ from tests.support.service import (
     SentStatement,
     make_token,
     store,
+    without_id,
 )
 
 SITE_CONDITION = '"site_id" = $1'
@@ -55,7 +56,7 @@ async def test_a_foreign_record_and_a_missing_one_are_deleted_with_the_same_byte
     for query, name, wrap in ((DELETE, "id", str), (BULK_DELETE, "ids", lambda id_: [id_])):
         one, other = [await client.post(query, {name: wrap(id_)}) for id_ in (foreign_ids[0], str(uuid4()))]
         assert one.content == other.content
-        assert (one.status_code, one.headers) == (other.status_code, other.headers)
+        assert (one.status_code, without_id(one.headers)) == (other.status_code, without_id(other.headers))
         assert b"ATTENDANCE_NOT_FOUND" in one.content
     assert await foreign.data(ALL) == before
 
