@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.errors import ConfigurationError
+from app.operations.compiling import CompiledOperation
 from app.operations.documents import Documents, build_documents
+from app.operations.variants import PREPARATION, compile_ahead
 from app.settings import load_settings
 
 PAGE = "query Page($first: Int) { attendances(first: $first) { totalCount } }"
@@ -120,3 +122,14 @@ def test_the_command_ends_before_it_serves_when_the_manifest_is_no_good(tmp_path
     result = CliRunner().invoke(main, ["serve"], env=environ)
     assert result.exit_code == 2
     assert "the trusted document page cannot be used: Cannot query field 'gone'" in result.stderr
+
+
+def test_trusted_documents_are_compiled_before_the_first_request(tmp_path: Path) -> None:
+    text = "query Page($yes: Boolean!) { attendances { totalCount nodes @include(if: $yes) { id } } }"
+    documents = build(tmp_path, {"page": text, "delete": DELETE})
+    for operation in documents.list_trusted():
+        compile_ahead(operation)
+    forms = {operation.name: operation.compiled for operation in documents.list_trusted()}
+    assert forms["Page"].keys() == {PREPARATION, (True,), (False,)}
+    assert isinstance(forms["Page"][True,], CompiledOperation)
+    assert forms["Delete"].keys() == {PREPARATION}
