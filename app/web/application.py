@@ -3,8 +3,8 @@
 import gc
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
-from app.observing.counts import OperationCounts
 from app.observing.logs import OperationLog, start_logs
 from app.operations.documents import Documents
 from app.operations.running import GraphQLService
@@ -20,11 +19,13 @@ from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
 from app.web.admission import Admission
 from app.web.authentication import build_authenticator
-from app.web.endpoint import GraphQLEndpoint
 from app.web.explorer.page import Explorer
 from app.web.flights import Flights
 from app.web.health import report_alive, report_ready
-from app.web.metrics import MetricsPage, build_metrics, publish_regularly
+from app.web.watching import build_watch, start_tracing
+
+if TYPE_CHECKING:
+    from app.observing.tracing import Tracing
 
 GRAPHQL_PATH = "/graphql"
 COLLECTOR_THRESHOLDS = (10_000, 20, 50)
@@ -51,42 +52,30 @@ def build_application(
 
     Raises ConfigurationError when a database or a key is missing.
     """
-    database = database or build_database(settings)
+    tracing = start_tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
+    database = database or build_database(settings, tracing)
     explorer = Explorer(settings.explorer_token) if settings.explorer else None
-    documents = Documents(
-        size=settings.document_cache_size,
-        most_tokens=settings.max_document_tokens,
-        introspection=settings.introspection,
-    )
-    service = GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes), settings.compiled)
+    service = build_service(settings, database)
     admission = Admission(settings.max_running, settings.max_queued, settings.site_share)
-    counts = OperationCounts() if settings.metrics else None
-    metrics = build_metrics(settings, counts, database, admission, log) if counts else None
-    endpoint = GraphQLEndpoint(
-        service,
-        build_authenticator(settings),
-        admission,
-        Flights(),
-        explorer,
-        settings.max_body_bytes,
-        tuple(each for each in (counts, log) if each is not None),
-    )
+    watch = build_watch(settings, database, admission, log, tracing)
+    authenticator = build_authenticator(settings)
+    endpoint = watch.build_endpoint(service, authenticator, admission, Flights(), explorer, settings.max_body_bytes)
 
     @asynccontextmanager
     async def hold_database(_application: Starlette) -> AsyncIterator[None]:
-        await database.open()
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(database.close)
-            stack.push_async_callback(service.writes.finish)
-            if metrics is not None:
-                await stack.enter_async_context(publish_regularly(metrics))
-            yield
+        async with watch.keep():
+            await database.open()
+            try:
+                yield
+            finally:
+                await service.writes.finish()
+                await database.close()
 
     routes = [
         Route(GRAPHQL_PATH, endpoint),
         Route("/healthz", report_alive, methods=["GET"]),
         Route("/readyz", report_ready, methods=["GET"]),
-        *([Route("/metrics", MetricsPage(metrics, settings.metrics_token).answer)] if metrics else []),
+        *watch.routes,
         *(explorer.routes if explorer else []),
     ]
     application = Application(endpoint, routes=routes, lifespan=hold_database)
@@ -94,10 +83,20 @@ def build_application(
     return application
 
 
-def build_database(settings: Settings) -> Database:
+def build_service(settings: Settings, database: Database) -> GraphQLService:
+    documents = Documents(
+        size=settings.document_cache_size,
+        most_tokens=settings.max_document_tokens,
+        introspection=settings.introspection,
+    )
+    return GraphQLService(documents, database, print_schema(scopes=settings.federation_scopes), settings.compiled)
+
+
+def build_database(settings: Settings, tracing: "Tracing | None" = None) -> Database:
     if settings.database_url is None:
         raise ConfigurationError("ATTENDANCE_DATABASE_URL is not set")
-    return Database(settings.database_url, pool_size=settings.pool_size, row_security=settings.row_security)
+    build = Database if tracing is None else tracing.build_database
+    return build(settings.database_url, pool_size=settings.pool_size, row_security=settings.row_security)
 
 
 def create_application() -> Application:
