@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from app.errors import ConfigurationError
 
 PREFIX = "ATTENDANCE_"
+WEB_URL = re.compile(r"https?://[^/\s]+")
 NAMES_PORT = re.compile(r":[^:\]]*$")
 TRUE_WORDS = frozenset({"on", "true", "yes", "1"})
 FALSE_WORDS = frozenset({"off", "false", "no", "0"})
@@ -68,6 +69,7 @@ class Settings:
     metrics: bool = True
     metrics_token: str | None = None
     metrics_dir: Path | None = None
+    otlp_endpoint: str | None = None
 
     @property
     def has_key(self) -> bool:
@@ -111,11 +113,19 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         **numbers,
         trusted_documents=Path(given["TRUSTED_DOCUMENTS"]).absolute() if "TRUSTED_DOCUMENTS" in given else None,
         trusted_only=read_trusted_only(given),
-        log_level=read_choice(given, "LOG_LEVEL", LOG_LEVELS, "info"),
-        metrics=read_switch(given, "METRICS", default=True),
-        metrics_token=given.get("METRICS_TOKEN"),
-        metrics_dir=Path(given["METRICS_DIR"]) if "METRICS_DIR" in given else None,
+        **read_watching(given, environ),
     )
+
+
+def read_watching(given: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings of how the service is watched."""
+    return {
+        "log_level": read_choice(given, "LOG_LEVEL", LOG_LEVELS, "info"),
+        "metrics": read_switch(given, "METRICS", default=True),
+        "metrics_token": given.get("METRICS_TOKEN"),
+        "metrics_dir": Path(given["METRICS_DIR"]).absolute() if "METRICS_DIR" in given else None,
+        "otlp_endpoint": read_web_url(given, "OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
+    }
 
 
 def default_data_dir(environ: Mapping[str, str]) -> str:
@@ -152,6 +162,13 @@ def read_switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
     if value.lower() in FALSE_WORDS:
         return False
     raise ConfigurationError(f"{PREFIX}{name} must be on or off, not {value!r}")
+
+
+def read_web_url(given: Mapping[str, str], name: str) -> str | None:
+    value = given.get(name)
+    if value is not None and not WEB_URL.match(value):
+        raise ConfigurationError(f"{PREFIX}{name} must be a URL such as http://collector:4318")
+    return value
 
 
 def read_choice(given: Mapping[str, str], name: str, choices: Sequence[str], default: str) -> str:

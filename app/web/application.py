@@ -5,8 +5,8 @@ import gc
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -14,9 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
-from app.observing.counts import OperationCounts
 from app.observing.logs import OperationLog, start_logs
-from app.observing.metrics import Metrics
 from app.operations.documents import build_documents
 from app.operations.running import GraphQLService
 from app.operations.variants import compile_ahead
@@ -30,7 +28,10 @@ from app.web.flights import Flights
 from app.web.headers import SECURITY_HEADERS, add_headers
 from app.web.health import report_alive, report_ready
 from app.web.intake import Intake
-from app.web.metrics import MetricsPage, build_metrics, publish_regularly
+from app.web.watching import build_watch, start_tracing
+
+if TYPE_CHECKING:
+    from app.observing.tracing import Tracing
 
 GRAPHQL_PATH = "/graphql"
 COLLECTOR_THRESHOLDS = (10_000, 10, 10)
@@ -69,48 +70,34 @@ def build_application(
 
     Raises ConfigurationError when a database or a key is missing.
     """
-    database = database or build_database(settings)
+    tracing = start_tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
+    database = database or build_database(settings, tracing)
     explorer = Explorer(settings.explorer_token) if settings.explorer else None
     service = build_service(settings, database)
     admission = Admission(settings.max_running, settings.max_queued, settings.site_share)
-    counts = OperationCounts() if settings.metrics else None
-    metrics = build_metrics(settings, counts, database, admission, log) if counts else None
-    endpoint = GraphQLEndpoint(
-        service,
-        build_authenticator(settings),
-        admission,
-        Flights(),
-        Intake(settings.max_body_bytes),
-        explorer,
-        tuple(each for each in (counts, log) if each is not None),
-    )
+    watch = build_watch(settings, database, admission, log, tracing)
+    authenticator, intake = build_authenticator(settings), Intake(settings.max_body_bytes)
+    endpoint = watch.build_endpoint(service, authenticator, admission, Flights(), intake, explorer)
 
     @asynccontextmanager
     async def hold_database(_application: Starlette) -> AsyncIterator[None]:
-        await database.open()
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(close_service, service)
-            if metrics is not None:
-                await stack.enter_async_context(publish_regularly(metrics))
-            yield
+        async with watch.keep():
+            await database.open()
+            try:
+                yield
+            finally:
+                await close_service(service)
 
-    application = Application(
-        endpoint, routes=list_routes(endpoint, explorer, metrics, settings), lifespan=hold_database
-    )
-    application.state.database = database
-    return application
-
-
-def list_routes(
-    endpoint: GraphQLEndpoint, explorer: Explorer | None, metrics: Metrics | None, settings: Settings
-) -> list[Route]:
-    return [
+    routes = [
         Route(GRAPHQL_PATH, endpoint),
         Route("/healthz", report_alive, methods=["GET"]),
         Route("/readyz", report_ready, methods=["GET"]),
-        *([Route("/metrics", MetricsPage(metrics, settings.metrics_token).answer)] if metrics else []),
+        *watch.routes,
         *(explorer.routes if explorer else []),
     ]
+    application = Application(endpoint, routes=routes, lifespan=hold_database)
+    application.state.database = database
+    return application
 
 
 def build_service(settings: Settings, database: Database) -> GraphQLService:
@@ -131,10 +118,11 @@ async def close_service(service: GraphQLService) -> None:
         logger.error("the database could not be closed in time")
 
 
-def build_database(settings: Settings) -> Database:
+def build_database(settings: Settings, tracing: "Tracing | None" = None) -> Database:
     if settings.database_url is None:
         raise ConfigurationError("ATTENDANCE_DATABASE_URL is not set")
-    return Database(
+    build = Database if tracing is None else tracing.build_database
+    return build(
         settings.database_url,
         pool_size=settings.pool_size,
         row_security=settings.row_security,

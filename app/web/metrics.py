@@ -104,7 +104,12 @@ class MetricsPage:
         given = request.headers.get("Authorization", "")
         if self.token is not None and not compare_digest(given.encode(), f"Bearer {self.token}".encode()):
             return Response(status_code=401, headers={"WWW-Authenticate": 'Bearer realm="metrics"'})
-        return Response(self.metrics.write(), headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"})
+        try:
+            content = self.metrics.write()
+        except OSError as failure:
+            logger.warning("the metrics cannot be shared: %s", failure)
+            return Response(status_code=503)
+        return Response(content, headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"})
 
 
 @asynccontextmanager
