@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from app.cli import main
 from app.errors import ConfigurationError
 from app.operations.compiling import CompiledOperation
 from app.operations.documents import Documents, build_documents
 from app.operations.variants import PREPARATION, compile_ahead
 from app.settings import load_settings
+from tests.support.commands import run_command
 
 PAGE = "query Page($first: Int) { attendances(first: $first) { totalCount } }"
 DELETE = "mutation Delete($id: ID!) { deleteAttendance(id: $id) { deletedId } }"
@@ -114,13 +113,8 @@ def test_only_trusting_needs_something_to_trust() -> None:
 def test_the_command_ends_before_it_serves_when_the_manifest_is_no_good(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     path.write_text('{"page": "{ gone }"}', encoding="utf-8")
-    environ = {
-        "ATTENDANCE_DATABASE_URL": URL,
-        "ATTENDANCE_JWT_SECRET": "x" * 32,
-        "ATTENDANCE_TRUSTED_DOCUMENTS": str(path),
-    }
-    result = CliRunner().invoke(main, ["serve"], env=environ)
-    assert result.exit_code == 2
+    result = run_command(tmp_path, "serve", DATABASE_URL=URL, JWT_SECRET="x" * 32, TRUSTED_DOCUMENTS=str(path))
+    assert result.returncode == 2
     assert "the trusted document page cannot be used: Cannot query field 'gone'" in result.stderr
 
 
