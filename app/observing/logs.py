@@ -23,6 +23,14 @@ OWN_LOGGERS = ("attendance", "uvicorn")
 WARNINGS = frozenset({ServiceUnavailable.code, OperationTimeout.code})
 
 
+class LineLogger:
+    """Writes what went well in its own time, and what did not at once."""
+
+    def __init__(self, output: LineOutput) -> None:
+        self.debug = self.info = lambda line: output.hold(line + b"\n")
+        self.warning = self.error = lambda line: output.write(line + b"\n")
+
+
 class OperationLog:
     """Writes a line for each request that ends: what it was and how it went, never a value, a token or a cursor.
 
@@ -32,7 +40,7 @@ class OperationLog:
     def __init__(self, output: LineOutput, level: str, *, for_people: bool = False) -> None:
         self._output = output
         self._logger: Any = structlog.wrap_logger(
-            structlog.BytesLogger(output),  # type: ignore[arg-type]
+            LineLogger(output),
             processors=[describe_operation, write_for_people if for_people else write_json],
             wrapper_class=structlog.make_filtering_bound_logger(level),
             context_class=dict,
@@ -45,6 +53,10 @@ class OperationLog:
             self._logger.warning(OPERATION, record=record)
         else:
             self._logger.info(OPERATION, record=record)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        self._output.flush()
 
     def sample(self) -> Samples:
         return {(DROPPED_LINES,): self._output.dropped}

@@ -1,14 +1,20 @@
 """Where log lines go: standard output, which must never hold the service up nor bring it down."""
 
+import asyncio
+import atexit
 import os
 import select
+from collections.abc import Iterator
 from contextlib import suppress
 
 MOST_MILLISECONDS = 50
+HOLD_SECONDS = 0.05
+# What is written at once stays in one piece in a pipe that processes share (PIPE_BUF).
+MOST_BYTES_WHOLE = 4096
 
 
 class LineOutput:
-    """Writes each line at once and whole, so that processes can share a pipe.
+    """Writes lines whole, so that processes can share a pipe; those that can wait are written a few at once.
 
     A reader that stalls is waited for once, and no longer than `MOST_MILLISECONDS`; until it reads on, lines are
     dropped and counted. What cannot be written at all, because the reader is gone or a disk is full, is dropped too.
@@ -19,26 +25,60 @@ class LineOutput:
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
         self._is_stalled = False
+        self._held: list[bytes] = []
         self.dropped = 0
+        atexit.register(self.flush)
 
     def write(self, line: bytes) -> None:
+        """Write a line now, behind those that are held back."""
+        self._held.append(line)
+        self.flush()
+
+    def hold(self, line: bytes) -> None:
+        """Write a line within `HOLD_SECONDS`, if a loop runs that can see to it; else now."""
+        self._held.append(line)
+        if len(self._held) == 1:
+            try:
+                asyncio.get_running_loop().call_later(HOLD_SECONDS, self.flush)
+            except RuntimeError:
+                self.flush()
+
+    def flush(self) -> None:
+        """Hold nothing back."""
+        held, self._held = self._held, []
+        for lines in gather_lines(held):
+            self._write(lines)
+
+    def _write(self, lines: list[bytes]) -> None:
         if not self._poll.poll(0) and (self._is_stalled or not self._poll.poll(MOST_MILLISECONDS)):
             self._is_stalled = True
-            self.dropped += 1
+            self.dropped += len(lines)
             return
         self._is_stalled = False
+        content = b"".join(lines)
         try:
-            written = os.write(self._descriptor, line)
+            written = os.write(self._descriptor, content)
         except OSError:
-            self.dropped += 1
+            self.dropped += len(lines)
         else:
-            if written < len(line):
-                self._write_rest(line[written:])
+            if written < len(content):
+                self._write_rest(content[written:])
 
     def _write_rest(self, rest: bytes) -> None:
         with suppress(OSError):
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
 
-    def flush(self) -> None:
-        """Nothing is held back."""
+
+def gather_lines(lines: list[bytes]) -> Iterator[list[bytes]]:
+    """Lines in groups that stay whole in a pipe; a longer line is one of its own."""
+    group: list[bytes] = []
+    size = 0
+    for line in lines:
+        if group and size + len(line) > MOST_BYTES_WHOLE:
+            yield group
+            group, size = [], 0
+        group.append(line)
+        size += len(line)
+    if group:
+        yield group

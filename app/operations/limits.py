@@ -148,7 +148,7 @@ def check_cost(limits: Limits, cost: int) -> None:
 
 def check_variables(limits: Limits, variables: Mapping[str, Any]) -> None:
     """Raise OperationTooComplex for variables that hold too many values to be coerced."""
-    if count_values(variables, limits.variable_values) > limits.variable_values:
+    if variables and count_values(variables, limits.variable_values) > limits.variable_values:
         refuse_beyond("The variables hold too many values", "variable values", limits.variable_values)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from app.attendance.reading import AttendanceReader, Figures, Page
+from app.attendance.reading import NO_FIGURES, AttendanceReader, Figures, Page
 from app.database.pool import Row
 from app.operations.coercing import ArgumentReader, Unusual, Variables
 from app.plan.cursor import CursorCodec, plan_cursors
@@ -143,7 +143,8 @@ async def fetch_connection(reader: AttendanceReader, plan: PagePlan, summary: Su
     if summary.needs_statement and plan.needs_statement:
         page, figures = await gather([reader.read_page(plan), reader.read_summary(summary)])
         return page, figures
-    return await reader.read_page(plan), await reader.read_summary(summary)
+    page = await reader.read_page(plan)
+    return page, await reader.read_summary(summary) if summary.aggregates else NO_FIGURES
 
 
 async def read_below(

@@ -44,6 +44,7 @@ class Watch:
     build_endpoint: Callable[..., GraphQLEndpoint]
     routes: tuple[Route, ...]
     metrics: Metrics | None
+    log: OperationLog | None
     tracing: "Tracing | None"
 
     @asynccontextmanager
@@ -56,6 +57,8 @@ class Watch:
                 async with publish_regularly(self.metrics):
                     yield
         finally:
+            if self.log is not None:
+                self.log.flush()
             if self.tracing is not None:
                 self.tracing.close()
 
@@ -74,7 +77,7 @@ def build_watch(
     observers = tuple(each for each in (spans, counts, log) if each is not None)
     build = partial(TracedEndpoint, open_span=tracing.open_span) if tracing else GraphQLEndpoint
     routes = (Route("/metrics", MetricsPage(metrics, settings.metrics_token).answer),) if metrics else ()
-    return Watch(partial(build, observers=observers), routes, metrics, tracing)
+    return Watch(partial(build, observers=observers), routes, metrics, log, tracing)
 
 
 def start_tracing(endpoint: str) -> "Tracing":

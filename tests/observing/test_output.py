@@ -1,9 +1,12 @@
 """Whoever reads the log, or stops to, the service goes on."""
 
+import asyncio
 import os
 import time
 
-from app.observing.output import LineOutput
+import pytest
+
+from app.observing.output import MOST_BYTES_WHOLE, LineOutput, gather_lines
 
 LINE = b"x" * 999 + b"\n"
 MORE_THAN_A_PIPE_HOLDS = 1000
@@ -49,3 +52,28 @@ def test_a_full_disk_stops_nothing() -> None:
     output = LineOutput(os.open("/dev/full", os.O_WRONLY))
     output.write(LINE)
     assert output.dropped == 1
+
+
+async def test_lines_that_can_wait_are_written_together_and_none_is_lost() -> None:
+    reading, writing = os.pipe()
+    output = LineOutput(writing)
+    for number in range(100):
+        output.hold(b"%d " % number + b"x" * 90 + b"\n")
+    os.set_blocking(reading, False)
+    with pytest.raises(BlockingIOError):
+        os.read(reading, 65_536)
+    await asyncio.sleep(0.2)
+    lines = os.read(reading, 65_536).splitlines()
+    assert [int(line.split()[0]) for line in lines] == list(range(100))
+    output.hold(b"one that waits\n")
+    output.write(b"one that does not\n")
+    assert os.read(reading, 65_536) == b"one that waits\none that does not\n"
+    os.close(reading)
+    os.close(writing)
+
+
+def test_groups_of_lines_stay_whole_in_a_pipe() -> None:
+    lines = [b"x" * size + b"\n" for size in (3000, 1000, 200, 5000, 1, 4094, 1)]
+    groups = list(gather_lines(lines))
+    assert [line for group in groups for line in group] == lines
+    assert all(len(group) == 1 or sum(map(len, group)) <= MOST_BYTES_WHOLE for group in groups)
