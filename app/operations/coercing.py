@@ -37,6 +37,7 @@ from app.schema.schema import SCHEMA
 
 LARGEST_INTEGER, SMALLEST_INTEGER = 2**31 - 1, -(2**31)
 ANY_SCALAR = "_Any"
+MOST_COERCERS = 200
 
 Coerce = Callable[[Any], Any]
 Variables = Mapping[str, Any]
@@ -116,6 +117,8 @@ def find_coercer(type_: GraphQLInputType) -> Coerce:
     name = str(type_)
     coerce = COERCERS.get(name)
     if coerce is None:
+        if len(COERCERS) >= MOST_COERCERS:
+            COERCERS.clear()
         coerce = COERCERS[name] = build_coercer(type_)
     return coerce
 

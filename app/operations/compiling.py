@@ -17,11 +17,11 @@ from graphql import (
     get_operation_ast,
 )
 
-from app.attendance.reading import AttendanceReader
 from app.operations.coercing import Unusual, Variables, build_argument_reader
 from app.operations.documents import Operation
 from app.operations.reads import ConnectionRead, CursorsWanted, PlannedConnection, gather
 from app.operations.record_reads import EntitiesField, EntityType, PlannedRecords, RecordField, RecordsRead
+from app.operations.sharing import SharingReader
 from app.operations.writers import (
     ENDS,
     TYPENAME,
@@ -43,6 +43,8 @@ Booleans = Mapping[str, bool]
 
 CONNECTION_FIELD, ENTITIES_FIELD, LIST_FIELD = "attendances", "_entities", "nodes"
 RECORD_FIELDS = frozenset({"attendance", "node", LIST_FIELD, ENTITIES_FIELD})
+# Functions take about six times as much memory as their source.
+MOST_SOURCE = 16_384
 STUB_PROPERTIES = {BOOKING: Property.BOOKING_ID, SESSION: Property.SESSION_ID}
 
 
@@ -60,19 +62,23 @@ class Constant:
 class CompiledOperation:
     """An operation as functions: what it reads, and the source of what writes it.
 
-    `keys` are those of the response in their order, with a text for each that is known beforehand.
+    `keys` are those of the response in their order, with a text for each that is known beforehand. `shares` says
+    whether several fields read connections below records, which may then be read together.
     """
 
     keys: Mapping[str, str | None]
     reads: tuple[Read | Constant, ...]
     source: str
+    shares: bool
 
     def plan(self, variables: Variables) -> list[Planned]:
         """Plan everything that the operation reads. Raises what bad input raises."""
         return [read.plan(variables) for read in self.reads]
 
-    async def answer(self, plans: Sequence[Planned], reader: AttendanceReader) -> bytes:
+    async def answer(self, plans: Sequence[Planned], reader: SharingReader) -> bytes:
         """The response: what is planned is read at once, and written."""
+        if self.shares:
+            reader.share()
         found: dict[str, Any] = {}
         for written in await gather([planned.answer(reader) for planned in plans]) if plans else ():
             found.update(written)
@@ -101,6 +107,7 @@ class Compiler:
         self._definition = definition
         self._functions: list[str] = []
         self._named = 0
+        self._below = 0
 
     def compile(self) -> CompiledOperation:
         roots = self._selections.group_by_key([self._definition])
@@ -113,8 +120,10 @@ class Compiler:
         records = {key: nodes for key, nodes in roots.items() if names[key] in RECORD_FIELDS}
         if records:
             reads.append(self._compile_records(records))
+        if sum(map(len, self._functions)) > MOST_SOURCE:
+            raise Unusual("too large")
         keys = {key: "Query" if name == TYPENAME else None for key, name in names.items()}
-        return CompiledOperation(keys, tuple(map(plan_constant, reads)), "\n\n".join(self._functions))
+        return CompiledOperation(keys, tuple(map(plan_constant, reads)), "\n\n".join(self._functions), self._below > 1)
 
     def _compile_connection(self, key: str, nodes: Sequence[FieldNode], of: Property | None = None) -> ConnectionRead:
         fields = self._selections.group_by_key(nodes)
@@ -134,6 +143,7 @@ class Compiler:
         )
 
     def _compile_below(self, source: RecordSource) -> tuple[ConnectionRead, ...]:
+        self._below += len(source.below)
         return tuple(self._compile_connection(each.parameter, each.nodes, each.of) for each in source.below)
 
     def _find_cursors(self, nodes: Sequence[FieldNode]) -> CursorsWanted:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 from uuid import UUID
 
-from app.attendance.reading import AttendanceReader
 from app.database.pool import Database, Row
 from app.operations.coercing import Unusual, Variables
 from app.operations.compiling import CompiledOperation
 from app.operations.documents import Operation
+from app.operations.sharing import SharingReader
 from app.operations.variants import find_compiled
 from app.plan.page import PagePlan
 from app.plan.summary import SummaryPlan
@@ -56,8 +56,11 @@ async def explain_operation(
     except Unusual as unusual:
         return REFERENCE.format(unusual)
     explaining = ExplainingDatabase(database, analyze=analyze)
-    plans = compiled.plan(values)
-    answer = await compiled.answer(plans, AttendanceReader(explaining, site_id))
+    try:
+        plans = compiled.plan(values)
+        answer = await compiled.answer(plans, SharingReader(explaining, site_id))
+    except Unusual as unusual:
+        return REFERENCE.format(unusual)
     return describe(compiled, plans, explaining.sent, len(answer))
 
 

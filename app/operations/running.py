@@ -7,7 +7,6 @@ from typing import Any
 
 from graphql import DocumentNode, ExecutionResult, execute
 
-from app.attendance.reading import AttendanceReader
 from app.attendance.writing import AttendanceWriter
 from app.database.pool import Database
 from app.errors import (
@@ -27,6 +26,7 @@ from app.operations.permissions import Caller, require_permissions
 from app.operations.persisted import DocumentReference
 from app.operations.record import COMPILED, REFERENCE, OperationRecord
 from app.operations.response import Response, Verdict, find_verdict, write_refusal, write_response
+from app.operations.sharing import SharingReader
 from app.operations.variants import find_compiled
 from app.operations.writes import Writes
 from app.schema.context import Context
@@ -132,7 +132,7 @@ async def run_operation(
     Both see the database of the caller's site alone.
     """
     may_lag = not operation.is_mutation
-    reader = None if caller is None else AttendanceReader(service.database, caller.site_id, record, may_lag=may_lag)
+    reader = None if caller is None else SharingReader(service.database, caller.site_id, record, may_lag=may_lag)
     reason = "off" if caller is not None else "public"
     if service.compiles and reader is not None:
         record.path = COMPILED

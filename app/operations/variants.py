@@ -1,5 +1,6 @@
 """The compiled forms of an operation: one for each set of values that the variables in its conditions can have."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -19,13 +20,16 @@ from graphql import (
 
 from app.errors import BadUserInput, CursorInvalid, CursorMismatch
 from app.operations.coercing import Unusual, VariableReader, Variables, build_variable_readers, read_variables
-from app.operations.compiling import CompiledOperation, compile_operation
+from app.operations.compiling import MOST_SOURCE, CompiledOperation, compile_operation
 from app.operations.documents import Operation
 
-MOST_VARIANTS = 16
+MOST_VARIANTS = 8
+MOST_SOURCE_OF_ALL = 2 * MOST_SOURCE
 PREPARATION = "preparation"
 INPUT_ERRORS = (BadUserInput, CursorInvalid, CursorMismatch)
-INPUT = "input"
+INPUT, TOO_MANY, FAULT = "input", "too many forms", "fault"
+
+logger = logging.getLogger("attendance.operations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +90,11 @@ def prepare(operation: Operation) -> Preparation | Uncompiled:
 def keep_variant(
     operation: Operation, preparation: Preparation, values: tuple[Any, ...]
 ) -> CompiledOperation | Uncompiled:
-    """Compile one form; when there are too many, all are forgotten."""
+    """Compile one form. An operation has so many of them, the first that are asked for."""
     if not all(isinstance(value, bool) for value in values):
         return Uncompiled(INPUT)
     if len(operation.compiled) > MOST_VARIANTS:
-        operation.compiled.clear()
-        operation.compiled[PREPARATION] = preparation
+        return Uncompiled(TOO_MANY)
     variant = try_to_compile(operation, dict(zip(preparation.conditions, values, strict=True)))
     operation.compiled[values] = variant
     return variant
@@ -104,6 +107,12 @@ def try_to_compile(operation: Operation, booleans: dict[str, bool]) -> CompiledO
         return Uncompiled(str(unusual))
     except INPUT_ERRORS:
         return Uncompiled(INPUT)
+    except Exception as fault:
+        logger.error("an operation cannot be compiled; the reference path runs it", exc_info=fault)
+        return Uncompiled(FAULT)
+    forms = [form for form in operation.compiled.values() if isinstance(form, CompiledOperation)]
+    if sum(len(form.source) for form in forms) + len(compiled.source) > MOST_SOURCE_OF_ALL:
+        return Uncompiled(TOO_MANY)
     operation.syntax.let_go()
     return compiled
 

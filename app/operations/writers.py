@@ -15,7 +15,7 @@ from app.operations.coercing import Unusual
 from app.plan.properties import Property
 from app.schema.names import COLUMNS_OF_FIELDS
 from app.schema.scalars import write_time
-from app.schema.selection import Fields, Selections
+from app.schema.selection import RECORD, Fields, Selections
 from app.schema.types import compute_rate, fit_integer
 
 TYPENAME = "__typename"
@@ -66,7 +66,8 @@ class RecordSource:
         value = f"row[{self.columns.index(of)}]"
         if name in ("booking", "session"):
             text = f"str({value})" if of in GUIDS else value
-            return self.write_stub(name.capitalize(), self.selections.group_by_key(nodes), of, value, text)
+            type_name = name.capitalize()
+            return self.write_stub(type_name, self.selections.group_by_key(nodes, type_name), of, value, text)
         if of in TIMES:
             return f"write_time({value})"
         return f"str({value})" if of in GUIDS else value
@@ -106,7 +107,7 @@ def write_connection_field(nodes: Sequence[FieldNode], source: RecordSource) -> 
         return '"AttendanceConnection"'
     if name == "totalCount":
         return 'fit_integer(figures["total"], "totalCount")'
-    below = selections.group_by_key(nodes)
+    below = selections.group_by_key(nodes, RECORD if name == "nodes" else None)
     if name == "nodes":
         return f"[\n{shift(source.write_record(below))}\n    for row in page.rows\n]"
     if name == "edges":
@@ -125,7 +126,7 @@ def write_edges(fields: Fields, source: RecordSource) -> str:
         elif name == "cursor":
             pairs.append((key, "cursor"))
         else:
-            pairs.append((key, source.write_record(source.selections.group_by_key(nodes))))
+            pairs.append((key, source.write_record(source.selections.group_by_key(nodes, RECORD))))
     has_cursor = any(expression == "cursor" for _, expression in pairs)
     loop = "for row, cursor in zip(page.rows, cursors)" if has_cursor else "for row in page.rows"
     return f"[\n{shift(write_object(pairs))}\n    {loop}\n]"

@@ -78,7 +78,7 @@ def read_references(representations: Sequence[object]) -> list[Reference]:
     for given in representations:
         if type(given) is dict:
             of, text = given.get("__typename"), given.get("id")
-            if of in GUID_TYPES and type(text) is str and is_guid(text):
+            if type(of) is str and of in GUID_TYPES and type(text) is str and is_guid(text):
                 references.append((of, text.lower(), text))
                 continue
         references.append(read_reference(given))

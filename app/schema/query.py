@@ -19,7 +19,7 @@ from app.schema.inputs import (
     PerspectiveArgument,
 )
 from app.schema.permissions import Permission, root_field
-from app.schema.selection import ResolveInfo, select_columns, selections_of
+from app.schema.selection import RECORD, ResolveInfo, select_columns, selections_of
 from app.schema.types import Attendance, AttendanceConnection, Node, build_attendance
 
 
@@ -74,12 +74,12 @@ class Query(SubgraphQuery):
         "Relay's refetch field for several ids (at most 100), in the order asked.",
     )
     async def nodes(self, info: ResolveInfo, ids: IdsArgument) -> list[Node | None]:
-        columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes))
+        columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes, RECORD))
         rows = await info.context.load_records(read_ids(ids), columns)
         return [None if row is None else build_attendance(row) for row in rows]
 
 
 async def read_record(info: ResolveInfo, text: str, argument: str) -> Attendance | None:
-    columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes))
+    columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes, RECORD))
     row = await info.context.load_record(parse_guid(text, argument), columns)
     return None if row is None else build_attendance(row)

@@ -27,6 +27,7 @@ from app.schema.names import COLUMNS_OF_FIELDS
 
 Fields = dict[str, list[FieldNode]]
 
+RECORD = "Attendance"
 AGGREGATES_OF_FIELDS = {
     "total": {Aggregate.TOTAL},
     "attended": {Aggregate.ATTENDED},
@@ -73,22 +74,29 @@ class Selections:
 
     def _group(self, nodes: Sequence[HasSelections], of: str | None, name: Callable[[FieldNode], str]) -> Fields:
         fields: Fields = {}
+        visited: set[str] = set()
         for node in nodes:
-            for field in self._walk(node.selection_set.selections if node.selection_set else (), of):
+            for field in self._walk(node.selection_set.selections if node.selection_set else (), of, visited):
                 fields.setdefault(name(field), []).append(field)
         return fields
 
-    def _walk(self, selections: Sequence[SelectionNode], of: str | None) -> Iterator[FieldNode]:
+    def _walk(self, selections: Sequence[SelectionNode], of: str | None, visited: set[str]) -> Iterator[FieldNode]:
+        """The fields of selections, each fragment looked into once. Follows "CollectFields"."""
         for selection in selections:
             if not self.is_included(selection):
                 continue
             if isinstance(selection, FieldNode):
                 yield selection
                 continue
-            fragment = self.fragments[selection.name.value] if isinstance(selection, FragmentSpreadNode) else selection
+            fragment: SelectionNode | FragmentDefinitionNode = selection
+            if isinstance(selection, FragmentSpreadNode):
+                if selection.name.value in visited:
+                    continue
+                visited.add(selection.name.value)
+                fragment = self.fragments[selection.name.value]
             assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)
             if of is None or self._applies_to(fragment, of):
-                yield from self._walk(fragment.selection_set.selections, of)
+                yield from self._walk(fragment.selection_set.selections, of, visited)
 
     def _applies_to(self, fragment: FragmentDefinitionNode | InlineFragmentNode, of: str) -> bool:
         """Whether a fragment's type condition includes a concrete type."""
@@ -117,7 +125,7 @@ def select_page(selections: Selections, connection: Fields) -> PageWants:
     """What is wanted of a connection's page."""
     edges = selections.group_by_name(connection.get("edges", ()))
     page_info = selections.group_by_name(connection.get("pageInfo", ()))
-    records = selections.group_by_name([*edges.get("node", ()), *connection.get("nodes", ())])
+    records = selections.group_by_name([*edges.get("node", ()), *connection.get("nodes", ())], RECORD)
     return PageWants(
         rows=not connection.keys().isdisjoint({"edges", "nodes"})
         or not page_info.keys().isdisjoint({"startCursor", "endCursor"}),

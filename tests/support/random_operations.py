@@ -148,7 +148,17 @@ class Writer:
             self.pick(sizes),
             self.pick(["", "orderBy: $order", f"orderBy: [{orders}]"]),
             self.pick(["", "", *self.list_filters()]),
-            self.pick(["", "", "", "after: $after", f'after: "{self.pick(self.content.cursors)}"', "before: null"]),
+            self.pick(
+                [
+                    "",
+                    "",
+                    "",
+                    "after: $after",
+                    f'after: "{self.pick(self.content.cursors)}"',
+                    "before: null",
+                    "before: $after",
+                ]
+            ),
         ]
         if "perspective" in arguments:
             booking = f'perspective: {{bookingId: "{self.pick(self.content.bookings)}"}}'
