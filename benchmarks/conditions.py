@@ -33,8 +33,8 @@ def describe_conditions(url: str, settings: Settings) -> list[str]:
         f" {settings.pool_size} connections, at most {settings.max_running} requests at once, row security"
         f" {'on' if settings.row_security else 'off'}, compiled operations {'on' if settings.compiled else 'off'}"
         " (but for the reference path)",
-        "hand-written endpoint: `uvicorn` with a pool of 10 connections, given back without a round trip, and the"
-        " garbage collector tuned as the service's",
+        "hand-written endpoint: `uvicorn` with a pool of 10 connections, given back without a round trip; garbage"
+        " collector and planner are set as the service sets them",
         f"processor time: user and system together, in {clock}; Postgres's is that of its backends, of the workers"
         " that read for them, and of the writer of its log",
     ]

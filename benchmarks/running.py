@@ -94,16 +94,16 @@ class Stand:
         first, first_plain, deep, deep_plain = self._measure([case.first, case.deep])
         return DeepLine(case.order, Line(case.first, first, first_plain), Line(case.deep, deep, deep_plain))
 
+    def verify_case(self, case: Case) -> tuple[Probe, Probe]:
+        """The case for the service and for the hand-written endpoint, which have answered it alike."""
+        service = Probe(self.service, GRAPHQL_PATH, self.token, case.make_operation)
+        plain = Probe(self.plain, case.path, "", case.make_plain)
+        verify_answers(case.title, (service, plain), case.records)
+        return service, plain
+
     def _measure(self, cases: Sequence[Case]) -> list[list[Round]]:
-        """The rounds of the service and the hand-written endpoint, case by case, once they have answered alike."""
-        probes: list[Probe] = []
-        for case in cases:
-            pair = (
-                Probe(self.service, GRAPHQL_PATH, self.token, case.make_operation),
-                Probe(self.plain, case.path, "", case.make_plain),
-            )
-            verify_answers(case.title, pair, case.records)
-            probes += pair
+        """The rounds of the service and the hand-written endpoint, case by case."""
+        probes = [probe for case in cases for probe in self.verify_case(case)]
         click.echo(f"measuring {' and '.join(case.title for case in cases)} ...", err=True)
         return measure_probes(probes, cases[0].requests, self.list_backends, self.rounds)
 

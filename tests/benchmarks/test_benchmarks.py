@@ -1,0 +1,129 @@
+"""The benchmarks compare like with like, and say what they have seen."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+
+from app.settings import Settings
+from benchmarks.__main__ import FEWEST_RECORDS, main
+from benchmarks.cases import list_cases, list_deep_cases, reference_case
+from benchmarks.data import Sample, fill_database
+from benchmarks.measuring import Round, measure_probes
+from benchmarks.processes import list_family, read_cpu
+from benchmarks.report import render_report
+from benchmarks.running import GROUPS, SECRET, DeepLine, Line, Results, Stand, run_stand
+from benchmarks.statements import KEYSETS
+from benchmarks.verifying import fetch_data
+
+SAMPLE = Sample("", ("",) * 1000, "", 200_000, dict.fromkeys(KEYSETS, "cursor"))
+
+
+@pytest.fixture(scope="module")
+async def sample_and_stand(
+    create_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Sample, Stand]]:
+    url = create_database()
+    sample = await fill_database(url, FEWEST_RECORDS)
+    settings = Settings(database_url=url, data_dir=tmp_path_factory.mktemp("benchmarks"), jwt_secret=SECRET)
+    with run_stand(settings, rounds=1) as stand:
+        yield sample, stand
+
+
+def test_the_service_and_the_hand_written_endpoint_answer_every_case_alike(
+    sample_and_stand: tuple[Sample, Stand],
+) -> None:
+    sample, stand = sample_and_stand
+    deep_cases = list_deep_cases(sample)
+    assert len(deep_cases) == 6
+    pages = [page for deep in deep_cases for page in (deep.first, deep.deep)]
+    for case in [*list_cases(sample), reference_case(), *pages]:
+        stand.verify_case(case)
+
+
+def test_a_deep_page_begins_behind_the_record_at_its_rank(sample_and_stand: tuple[Sample, Stand]) -> None:
+    sample, stand = sample_and_stand
+    by_id = next(deep for deep in list_deep_cases(sample) if deep.order == "ID_ASC")
+    service, _ = stand.verify_case(by_id.deep)
+    first_of_page = fetch_data(service)["attendances"]["edges"][0]["node"]["id"]
+    assert sample.rank == FEWEST_RECORDS // 4 * 4 // 5
+    # Ids are spread evenly, so that a rank is found again in them.
+    assert int(first_of_page[:8], 16) / 2**32 == pytest.approx(0.8, abs=0.02)
+
+
+def test_an_answer_that_differs_ends_the_run(sample_and_stand: tuple[Sample, Stand]) -> None:
+    sample, stand = sample_and_stand
+    (record,) = (case for case in list_cases(sample) if case.name == "record")
+    (page,) = (case for case in list_cases(sample) if case.name == "page")
+    with pytest.raises(RuntimeError, match="2 records were expected"):
+        stand.verify_case(replace(record, records=2))
+    with pytest.raises(RuntimeError, match="hand-written does not answer what service does"):
+        stand.verify_case(replace(page, make_plain=lambda _: {"order": "STATUS_ASC"}))
+
+
+def test_a_round_counts_what_each_server_has_used(sample_and_stand: tuple[Sample, Stand]) -> None:
+    sample, stand = sample_and_stand
+    (page,) = (case for case in list_cases(sample) if case.name == "page")
+    service, plain = measure_probes(stand.verify_case(page), 100, stand.list_backends, rounds=2)
+    assert len(service) == len(plain) == 2
+    for each in (*service, *plain):
+        assert 0.01 < each.server_cpu < 100
+        assert 0 < each.postgres_cpu < 100
+        assert each.p50 <= each.p99
+
+
+def test_an_answer_with_errors_ends_the_measuring(sample_and_stand: tuple[Sample, Stand]) -> None:
+    sample, stand = sample_and_stand
+    (page,) = (case for case in list_cases(sample) if case.name == "page")
+    service, _ = stand.verify_case(page)
+    broken = replace(service, make_body=lambda _: {"query": "{ nothing }"})
+    with pytest.raises(RuntimeError, match="answered by an error"):
+        measure_probes([broken], 10, stand.list_backends, rounds=1)
+
+
+def test_processor_time_is_that_of_a_process_and_all_below_it() -> None:
+    child = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ntime.sleep(60)"
+    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])"
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        family = list_family(process.pid)
+        assert len(family) == 2
+        assert 0.28 < read_cpu(family) < 10
+        assert read_cpu(family) - read_cpu(family[:1]) > 0.28
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert read_cpu([process.pid]) == 0
+
+
+def test_an_unknown_group_is_refused_with_the_names_of_all() -> None:
+    outcome = CliRunner().invoke(main, ["--only", "pages"])
+    assert outcome.exit_code == 2
+    assert all(f"'{group}'" in outcome.output for group in GROUPS)
+
+
+def test_the_report_names_goals_and_those_that_are_missed() -> None:
+    page = next(case for case in list_cases(SAMPLE) if case.name == "page")
+    deep = next(deep for deep in list_deep_cases(SAMPLE) if deep.order == "ID_ASC")
+    one, two = [make_round(1.0), make_round(2.0), make_round(4.0)], [make_round(1.0)] * 3
+    lines = [Line(page, one, two)]
+    deep_lines = [DeepLine("ID_ASC", Line(deep.first, two, two), Line(deep.deep, one, two))]
+    report = render_report(Results(SAMPLE, lines, deep_lines, []), ["a condition"], records=1000, rounds=3)
+    assert "| page of 50 | 2.000 / 1.000 | **2.00** | 1.00 to 4.00 | 1.15 |" in report
+    assert "| `ID_ASC` | 2.000 / 2.000 | 4.000 / 2.000 | **2.00** | 1.00 to 4.00 | 1.15 | 1.00 |" in report
+    assert "Above the goal: page of 50 (2.00), page at rank 200,000 by ID_ASC, beside the first page (2.00)." in report
+    assert "- a condition\n" in report
+    kept = render_report(Results(SAMPLE, [Line(page, two, two)], [], []), [], records=1000, rounds=3)
+    assert "Every goal is met." in kept
+
+
+def make_round(cpu: float) -> Round:
+    """As much time of the server as of Postgres."""
+    return Round(server_cpu=cpu, postgres_cpu=cpu, rate=1.0, p50=1.0, p99=1.0)
