@@ -6,6 +6,7 @@ from collections import Counter
 from app.errors import OperationTooComplex
 from app.observing.catalogue import (
     BUCKETS,
+    FAULTS,
     OPERATIONS,
     PATHS,
     REFUSALS,
@@ -49,6 +50,7 @@ class OperationCounts:
         self._paths: Counter[tuple[str, str]] = Counter()
         self._limits: Counter[str] = Counter()
         self._durations: dict[str, Durations] = {}
+        self._faults = 0
         self._statements = 0
         self._rows = 0
 
@@ -63,6 +65,8 @@ class OperationCounts:
             self._paths[record.path, record.reason or ""] += 1
             self._statements += record.statements
             self._rows += record.rows
+        if record.error_id is not None:
+            self._faults += 1
         if record.limit is not None or outcome == OperationTooComplex.code:
             self._limits[record.limit or "document"] += 1
 
@@ -79,7 +83,7 @@ class OperationCounts:
 
     def sample(self) -> Samples:
         """All counts so far."""
-        samples: Samples = {(STATEMENTS,): self._statements, (ROWS,): self._rows}
+        samples: Samples = {(FAULTS,): self._faults, (STATEMENTS,): self._statements, (ROWS,): self._rows}
         samples |= {(OPERATIONS, *labels): count for labels, count in self._operations.items()}
         samples |= {(PATHS, *labels): count for labels, count in self._paths.items()}
         samples |= {(REFUSALS, limit): count for limit, count in self._limits.items()}
