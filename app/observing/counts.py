@@ -2,8 +2,9 @@
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 
-from app.errors import OperationTooComplex
+from app.errors import InternalServerError, OperationTooComplex
 from app.observing.catalogue import (
     BUCKETS,
     FAULTS,
@@ -54,7 +55,11 @@ class OperationCounts:
         self._statements = 0
         self._rows = 0
 
-    def __call__(self, record: OperationRecord) -> None:
+    def count_all(self, records: Sequence[OperationRecord]) -> None:
+        for record in records:
+            self._count(record)
+
+    def _count(self, record: OperationRecord) -> None:
         kind, outcome = record.type or UNKNOWN, record.outcome or UNKNOWN
         self._operations[self._find_name(record), kind, outcome] += 1
         durations = self._durations.get(kind)
@@ -65,7 +70,7 @@ class OperationCounts:
             self._paths[record.path, record.reason or ""] += 1
             self._statements += record.statements
             self._rows += record.rows
-        if record.error_id is not None:
+        if record.error_id is not None or outcome == InternalServerError.code:
             self._faults += 1
         if record.limit is not None or outcome == OperationTooComplex.code:
             self._limits[record.limit or "document"] += 1

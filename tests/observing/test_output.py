@@ -13,7 +13,7 @@ def test_lines_arrive_whole_and_in_order() -> None:
     reading, writing = os.pipe()
     output = LineOutput(writing)
     for number in range(3):
-        output.write(b"%d\n" % number)
+        output.write_all([b"%d\n" % number])
     assert os.read(reading, 100) == b"0\n1\n2\n"
     assert output.dropped == 0
 
@@ -23,7 +23,7 @@ def test_a_reader_that_stalls_is_waited_for_once_and_then_costs_lines_alone() ->
     output = LineOutput(writing)
     begin = time.monotonic()
     for _ in range(MORE_THAN_A_PIPE_HOLDS):
-        output.write(LINE)
+        output.write_all([LINE])
     assert time.monotonic() - begin < 2
     assert 0 < output.dropped < MORE_THAN_A_PIPE_HOLDS
     taken = MORE_THAN_A_PIPE_HOLDS - output.dropped
@@ -31,7 +31,7 @@ def test_a_reader_that_stalls_is_waited_for_once_and_then_costs_lines_alone() ->
     while len(received) < taken * len(LINE):
         received += os.read(reading, 65_536)
     assert received == LINE * taken
-    output.write(b"again\n")
+    output.write_all([b"again\n"])
     assert os.read(reading, 100) == b"again\n"
 
 
@@ -39,13 +39,13 @@ def test_a_reader_that_is_gone_stops_nothing() -> None:
     reading, writing = os.pipe()
     output = LineOutput(writing)
     os.close(reading)
-    output.write(LINE)
+    output.write_all([LINE])
     os.close(writing)
-    output.write(LINE)
+    output.write_all([LINE])
     assert output.dropped == 2
 
 
 def test_a_full_disk_stops_nothing() -> None:
     output = LineOutput(os.open("/dev/full", os.O_WRONLY))
-    output.write(LINE)
+    output.write_all([LINE])
     assert output.dropped == 1
