@@ -12,7 +12,10 @@ ObserveAll = Callable[[Sequence[OperationRecord]], None]
 
 
 class Batch:
-    """Keeps records for `SECONDS` at most, and shows them to all observers in the order in which they came."""
+    """Keeps records for `SECONDS` at most, and shows them to all observers in the order in which they came.
+
+    A fault of the service is shown at once, with all before it: what comes after it may be the end.
+    """
 
     def __init__(self, observers: Sequence[ObserveAll]) -> None:
         self._observers = tuple(observers)
@@ -24,7 +27,7 @@ class Batch:
         records.append(record)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SECONDS, self.flush)
-        elif len(records) >= MOST:
+        if record.error_id is not None or len(records) >= MOST:
             self.flush()
 
     def flush(self) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import select
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 MOST_MILLISECONDS = 50
-MOST_BYTES = select.PIPE_BUF
+# What is written at once stays in one piece in a pipe that processes share.
+MOST_BYTES_WHOLE = select.PIPE_BUF
 
 
 class LineOutput:
@@ -25,16 +26,8 @@ class LineOutput:
 
     def write_all(self, lines: Sequence[bytes]) -> None:
         """Write lines, each of which ends as lines do."""
-        chunk: list[bytes] = []
-        size = 0
-        for line in lines:
-            if chunk and size + len(line) > MOST_BYTES:
-                self._write(chunk)
-                chunk, size = [], 0
-            chunk.append(line)
-            size += len(line)
-        if chunk:
-            self._write(chunk)
+        for group in gather_lines(lines):
+            self._write(group)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if not self._poll.poll(0) and (self._is_stalled or not self._poll.poll(MOST_MILLISECONDS)):
@@ -55,3 +48,17 @@ class LineOutput:
         with suppress(OSError):
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+
+
+def gather_lines(lines: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Lines in groups that stay whole in a pipe; a longer line is one of its own."""
+    group: list[bytes] = []
+    size = 0
+    for line in lines:
+        if group and size + len(line) > MOST_BYTES_WHOLE:
+            yield group
+            group, size = [], 0
+        group.append(line)
+        size += len(line)
+    if group:
+        yield group

@@ -47,6 +47,16 @@ async def test_many_are_not_kept_waiting() -> None:
     assert len(ids) - len(watcher.ids) < MOST
 
 
+async def test_a_fault_is_shown_at_once_behind_what_came_before() -> None:
+    watcher = Watcher()
+    batch = Batch([watcher.watch])
+    ids = add(batch, 2)
+    fault = OperationRecord("fault")
+    fault.note_errors([{"extensions": {"code": "INTERNAL_SERVER_ERROR", "errorId": "x"}}])
+    batch.add(fault)
+    assert watcher.ids == [*ids, "fault"]
+
+
 async def test_what_is_left_can_be_shown_at_once() -> None:
     watcher = Watcher()
     batch = Batch([watcher.watch])

@@ -3,7 +3,7 @@
 import os
 import time
 
-from app.observing.output import LineOutput
+from app.observing.output import MOST_BYTES_WHOLE, LineOutput, gather_lines
 
 LINE = b"x" * 999 + b"\n"
 MORE_THAN_A_PIPE_HOLDS = 1000
@@ -49,3 +49,10 @@ def test_a_full_disk_stops_nothing() -> None:
     output = LineOutput(os.open("/dev/full", os.O_WRONLY))
     output.write_all([LINE])
     assert output.dropped == 1
+
+
+def test_groups_of_lines_stay_whole_in_a_pipe() -> None:
+    lines = [b"x" * size + b"\n" for size in (3000, 1000, 200, 5000, 1, 4094, 1)]
+    groups = list(gather_lines(lines))
+    assert [line for group in groups for line in group] == lines
+    assert all(len(group) == 1 or sum(map(len, group)) <= MOST_BYTES_WHOLE for group in groups)
