@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.errors import InternalServerError, OperationTimeout
 from app.operations.record import OperationRecord
-from app.operations.running import OUTCOMES, GraphQLRequest, GraphQLService, Response, Verdict, run_request
+from app.operations.running import OUTCOMES, GraphQLRequest, GraphQLService, Response, run_request
 from app.web.admission import Admission
 from app.web.authentication import UNVERIFIED, Authenticator, Finding
 from app.web.cost import ASKED, COST_HEADER, add_cost
@@ -20,10 +20,10 @@ from app.web.identity import identify_request
 from app.web.media_types import GRAPHQL_RESPONSE, JSON, choose_media_type
 from app.web.queueing import Overloaded, wait_for_slot
 from app.web.requests import ClientGone, HTTPRefusal, check_body_type, parse_body, parse_query_string, read_body
-from app.web.responses import OVERLOADED, SHUTTING_DOWN, STATUSES, TIMED_OUT, find_status, send_refusal, send_response
+from app.web.responses import OVERLOADED, SHUTTING_DOWN, TIMED_OUT, find_status, send_refusal, send_response
 
 CLIENT_GONE, CLIENT_GONE_STATUS = "CLIENT_GONE", 499
-TOO_LARGE = 413
+TOO_LARGE, FAULT_STATUS = 413, 500
 
 Observe = Callable[[OperationRecord], None]
 
@@ -64,7 +64,7 @@ class GraphQLEndpoint:
             await send_response(send, response, media_type or JSON, has_token=AUTHORIZATION in headers)
         finally:
             if not record.status:
-                record.end(InternalServerError.code, STATUSES[Verdict.FAILED])
+                record.end(InternalServerError.code, FAULT_STATUS)
             for observe in self.observers:
                 observe(record)
 
