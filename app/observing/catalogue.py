@@ -31,6 +31,7 @@ SECONDS = "attendance_operation_seconds"
 SECONDS_BUCKET, SECONDS_SUM = f"{SECONDS}_bucket", f"{SECONDS}_sum"
 PATHS = "attendance_operations_by_path_total"
 REFUSALS = "attendance_refusals_total"
+FAULTS = "attendance_faults_total"
 STATEMENTS = "attendance_statements_total"
 ROWS = "attendance_rows_total"
 RUNNING = "attendance_requests_running"
@@ -57,6 +58,7 @@ METRICS = (
     Metric(SECONDS, Kind.HISTOGRAM, "Seconds from a request's receipt to its answer.", ("type",)),
     Metric(PATHS, Kind.COUNTER, "Operations that were run, compiled or not, and why not.", ("path", "reason")),
     Metric(REFUSALS, Kind.COUNTER, "Requests refused because they are beyond a limit.", ("limit",)),
+    Metric(FAULTS, Kind.COUNTER, "Requests that ended in a fault of the service."),
     Metric(STATEMENTS, Kind.COUNTER, "Statements sent to Postgres for operations."),
     Metric(ROWS, Kind.COUNTER, "Rows that Postgres has given for operations."),
     Metric(RUNNING, Kind.GAUGE, "Requests that run."),

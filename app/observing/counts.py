@@ -2,10 +2,12 @@
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 
-from app.errors import OperationTooComplex
+from app.errors import InternalServerError, OperationTooComplex
 from app.observing.catalogue import (
     BUCKETS,
+    FAULTS,
     OPERATIONS,
     PATHS,
     REFUSALS,
@@ -49,10 +51,15 @@ class OperationCounts:
         self._paths: Counter[tuple[str, str]] = Counter()
         self._limits: Counter[str] = Counter()
         self._durations: dict[str, Durations] = {}
+        self._faults = 0
         self._statements = 0
         self._rows = 0
 
-    def __call__(self, record: OperationRecord) -> None:
+    def count_all(self, records: Sequence[OperationRecord]) -> None:
+        for record in records:
+            self._count(record)
+
+    def _count(self, record: OperationRecord) -> None:
         kind, outcome = record.type or UNKNOWN, record.outcome or UNKNOWN
         self._operations[self._find_name(record), kind, outcome] += 1
         durations = self._durations.get(kind)
@@ -63,6 +70,8 @@ class OperationCounts:
             self._paths[record.path, record.reason or ""] += 1
             self._statements += record.statements
             self._rows += record.rows
+        if record.error_id is not None or outcome == InternalServerError.code:
+            self._faults += 1
         if record.limit is not None or outcome == OperationTooComplex.code:
             self._limits[record.limit or "document"] += 1
 
@@ -79,7 +88,7 @@ class OperationCounts:
 
     def sample(self) -> Samples:
         """All counts so far."""
-        samples: Samples = {(STATEMENTS,): self._statements, (ROWS,): self._rows}
+        samples: Samples = {(FAULTS,): self._faults, (STATEMENTS,): self._statements, (ROWS,): self._rows}
         samples |= {(OPERATIONS, *labels): count for labels, count in self._operations.items()}
         samples |= {(PATHS, *labels): count for labels, count in self._paths.items()}
         samples |= {(REFUSALS, limit): count for limit, count in self._limits.items()}

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,17 +19,10 @@ from app.observing.stacks import describe_failure
 from app.operations.record import OperationRecord
 
 OPERATION = "operation"
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 TRACE_ID = slice(3, 35)
 OWN_LOGGERS = ("attendance", "uvicorn")
 WARNINGS = frozenset({ServiceUnavailable.code, OperationTimeout.code})
-
-
-class LineLogger:
-    """Writes what went well in its own time, and what did not at once."""
-
-    def __init__(self, output: LineOutput) -> None:
-        self.debug = self.info = lambda line: output.hold(line + b"\n")
-        self.warning = self.error = lambda line: output.write(line + b"\n")
 
 
 class OperationLog:
@@ -39,24 +33,16 @@ class OperationLog:
 
     def __init__(self, output: LineOutput, level: str, *, for_people: bool = False) -> None:
         self._output = output
-        self._logger: Any = structlog.wrap_logger(
-            LineLogger(output),
-            processors=[describe_operation, write_for_people if for_people else write_json],
-            wrapper_class=structlog.make_filtering_bound_logger(level),
-            context_class=dict,
-        ).bind()
+        self._least = LEVELS[level]
+        self._write = write_for_people if for_people else write_json
 
-    def __call__(self, record: OperationRecord) -> None:
-        if record.outcome == InternalServerError.code:
-            self._logger.error(OPERATION, record=record)
-        elif record.outcome in WARNINGS:
-            self._logger.warning(OPERATION, record=record)
-        else:
-            self._logger.info(OPERATION, record=record)
-
-    def flush(self) -> None:
-        """Write what is held back."""
-        self._output.flush()
+    def write_all(self, records: Sequence[OperationRecord]) -> None:
+        lines = []
+        for record in records:
+            level = find_level(record)
+            if LEVELS[level] >= self._least:
+                lines.append(self._write(None, level, describe_operation(level, record)) + b"\n")
+        self._output.write_all(lines)
 
     def sample(self) -> Samples:
         return {(DROPPED_LINES,): self._output.dropped}
@@ -80,7 +66,7 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._output.write(self.format(record).encode() + b"\n")
+            self._output.write_all([self.format(record).encode() + b"\n"])
         except Exception:
             self.handleError(record)
 
@@ -102,13 +88,18 @@ def add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
     return event
 
 
-def describe_operation(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+def find_level(record: OperationRecord) -> str:
+    if record.outcome == InternalServerError.code:
+        return "error"
+    return "warning" if record.outcome in WARNINGS else "info"
+
+
+def describe_operation(level: str, record: OperationRecord) -> EventDict:
     """All that is told of an operation. Its name is what its document says, cut where that is long."""
-    record: OperationRecord = event["record"]
     return {
-        "timestamp": datetime.now(UTC),
-        "level": method,
-        "event": event["event"],
+        "timestamp": datetime.fromtimestamp(record.ended, UTC),
+        "level": level,
+        "event": OPERATION,
         "request_id": record.request_id,
         "trace_id": record.traceparent and record.traceparent[TRACE_ID],
         "operation": record.name,

@@ -1,6 +1,6 @@
 """The metrics in Prometheus's text format, of this process or of all that serve together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -16,28 +16,35 @@ MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
 class Metrics:
-    """The numbers of several sources. With `shared`, those of all processes of the service."""
+    """The numbers of several sources, which `refresh` brings up to date. With `shared`, those of all processes."""
 
-    def __init__(self, sources: Iterable[Source], shared: SharedNumbers | None = None) -> None:
+    def __init__(
+        self, refresh: Callable[[], None], sources: Iterable[Source], shared: SharedNumbers | None = None
+    ) -> None:
+        self._refresh = refresh
         self._sources = tuple(sources)
         self._shared = shared
 
     def publish(self) -> None:
         """Let the other processes see this one's numbers. They are read where those are, so call it once a second."""
         if self._shared is not None:
-            self._shared.write(gather(self._sources))
+            self._shared.write(self._gather())
 
     def close(self) -> None:
         if self._shared is not None:
             self.publish()
             self._shared.close()
 
+    def _gather(self) -> Samples:
+        self._refresh()
+        return gather(self._sources)
+
     def write(self) -> bytes:
         """The metrics of this moment, as `MEDIA_TYPE` has them.
 
         What is told of this process is published, so that no other process tells of less a moment later.
         """
-        samples = gather(self._sources)
+        samples = self._gather()
         if self._shared is not None:
             self._shared.write(samples)
             samples = self._shared.add_others(samples)

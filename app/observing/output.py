@@ -1,20 +1,17 @@
 """Where log lines go: standard output, which must never hold the service up nor bring it down."""
 
-import asyncio
-import atexit
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 MOST_MILLISECONDS = 50
-HOLD_SECONDS = 0.05
-# What is written at once stays in one piece in a pipe that processes share (PIPE_BUF).
-MOST_BYTES_WHOLE = 4096
+# What is written at once stays in one piece in a pipe that processes share.
+MOST_BYTES_WHOLE = select.PIPE_BUF
 
 
 class LineOutput:
-    """Writes lines whole, so that processes can share a pipe; those that can wait are written a few at once.
+    """Writes lines whole, so that processes can share a pipe: no more at once than a pipe takes without a break.
 
     A reader that stalls is waited for once, and no longer than `MOST_MILLISECONDS`; until it reads on, lines are
     dropped and counted. What cannot be written at all, because the reader is gone or a disk is full, is dropped too.
@@ -25,31 +22,14 @@ class LineOutput:
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
         self._is_stalled = False
-        self._held: list[bytes] = []
         self.dropped = 0
-        atexit.register(self.flush)
 
-    def write(self, line: bytes) -> None:
-        """Write a line now, behind those that are held back."""
-        self._held.append(line)
-        self.flush()
+    def write_all(self, lines: Sequence[bytes]) -> None:
+        """Write lines, each of which ends as lines do."""
+        for group in gather_lines(lines):
+            self._write(group)
 
-    def hold(self, line: bytes) -> None:
-        """Write a line within `HOLD_SECONDS`, if a loop runs that can see to it; else now."""
-        self._held.append(line)
-        if len(self._held) == 1:
-            try:
-                asyncio.get_running_loop().call_later(HOLD_SECONDS, self.flush)
-            except RuntimeError:
-                self.flush()
-
-    def flush(self) -> None:
-        """Hold nothing back."""
-        held, self._held = self._held, []
-        for lines in gather_lines(held):
-            self._write(lines)
-
-    def _write(self, lines: list[bytes]) -> None:
+    def _write(self, lines: Sequence[bytes]) -> None:
         if not self._poll.poll(0) and (self._is_stalled or not self._poll.poll(MOST_MILLISECONDS)):
             self._is_stalled = True
             self.dropped += len(lines)
@@ -70,7 +50,7 @@ class LineOutput:
                 rest = rest[os.write(self._descriptor, rest) :]
 
 
-def gather_lines(lines: list[bytes]) -> Iterator[list[bytes]]:
+def gather_lines(lines: Sequence[bytes]) -> Iterator[list[bytes]]:
     """Lines in groups that stay whole in a pipe; a longer line is one of its own."""
     group: list[bytes] = []
     size = 0

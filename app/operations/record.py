@@ -1,7 +1,7 @@
 """What is known of one request for those who watch the service: filled in along its way, looked at when it ends."""
 
 from collections.abc import Sequence
-from time import perf_counter
+from time import perf_counter, time
 from uuid import UUID
 
 from app.attendance.tally import Tally
@@ -25,11 +25,12 @@ class OperationRecord(Tally):
 
     `reason` says why it was not run compiled, or why it was stopped or turned away; `limit` names the limit that it is
     beyond. `outcome` is "ok", or the code of its first error, whose id is `error_id` where the service is at fault.
-    `seconds` are those from its receipt to its answer.
+    `seconds` are those from its receipt to its answer, which was at the time `ended`.
     """
 
     __slots__ = (
         "begun",
+        "ended",
         "error_id",
         "limit",
         "operation",
@@ -57,6 +58,7 @@ class OperationRecord(Tally):
         self.error_id: str | None = None
         self.status = 0
         self.seconds = 0.0
+        self.ended = 0.0
         self.begun = perf_counter()
 
     @property
@@ -88,5 +90,6 @@ class OperationRecord(Tally):
     def end(self, outcome: str, status: int) -> None:
         """The answer is ready: `outcome` says how it went, unless that has been noted before."""
         self.seconds = perf_counter() - self.begun
+        self.ended = time()
         self.outcome = self.outcome or outcome
         self.status = status

@@ -97,6 +97,7 @@ def build_application(
     ]
     application = Application(endpoint, routes=routes, lifespan=hold_database)
     application.state.database = database
+    application.state.watch = watch
     return application
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
-from app.errors import OperationTimeout
+from app.errors import InternalServerError, OperationTimeout
 from app.operations.record import OperationRecord
 from app.operations.response import OUTCOMES, Response
 from app.operations.running import GraphQLRequest, GraphQLService, run_request
@@ -42,7 +42,7 @@ from app.web.responses import (
 )
 
 CLIENT_GONE, CLIENT_GONE_STATUS = "CLIENT_GONE", 499
-TOO_LARGE = 413
+TOO_LARGE, FAULT_STATUS = 413, 500
 
 Observe = Callable[[OperationRecord], None]
 
@@ -86,6 +86,8 @@ class GraphQLEndpoint:
             more, has_token = self._make_headers(identity), AUTHORIZATION in headers
             await send_response(send, response, media_type or JSON, more, has_token=has_token)
         finally:
+            if not record.status:
+                record.end(InternalServerError.code, FAULT_STATUS)
             for observe in self.observers:
                 observe(record)
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.database.pool import Database
+from app.observing.batch import Batch
 from app.observing.catalogue import (
     POOL_ACQUIRED,
     POOL_CONNECT_FAILURES,
@@ -69,7 +70,12 @@ def sample_connections(database: Database, pool_size: int) -> Samples:
 
 
 def build_metrics(
-    settings: Settings, counts: OperationCounts, database: Database, admission: Admission, log: OperationLog | None
+    settings: Settings,
+    database: Database,
+    admission: Admission,
+    log: OperationLog | None,
+    counts: OperationCounts,
+    batch: Batch,
 ) -> Metrics:
     """All that is counted in this process, and where several serve together, in all of them."""
     sources: list[Source] = [
@@ -80,7 +86,7 @@ def build_metrics(
     ]
     if log is not None:
         sources.append(log.sample)
-    return Metrics(sources, SharedNumbers(settings.metrics_dir) if settings.metrics_dir else None)
+    return Metrics(batch.flush, sources, SharedNumbers(settings.metrics_dir) if settings.metrics_dir else None)
 
 
 @contextmanager

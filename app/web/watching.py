@@ -11,12 +11,13 @@ from starlette.types import Receive, Scope, Send
 
 from app.database.pool import Database
 from app.errors import ConfigurationError
+from app.observing.batch import Batch
 from app.observing.counts import OperationCounts
 from app.observing.logs import OperationLog
 from app.observing.metrics import Metrics
 from app.settings import Settings
 from app.web.admission import Admission
-from app.web.endpoint import GraphQLEndpoint, Observe
+from app.web.endpoint import GraphQLEndpoint
 from app.web.headers import read_headers
 from app.web.metrics import MetricsPage, build_metrics, publish_regularly
 
@@ -42,9 +43,9 @@ class Watch:
     """Those who watch the service. `build_endpoint` makes an endpoint that shows them each request."""
 
     build_endpoint: Callable[..., GraphQLEndpoint]
+    batch: Batch
     routes: tuple[Route, ...]
     metrics: Metrics | None
-    log: OperationLog | None
     tracing: "Tracing | None"
 
     @asynccontextmanager
@@ -57,8 +58,7 @@ class Watch:
                 async with publish_regularly(self.metrics):
                     yield
         finally:
-            if self.log is not None:
-                self.log.flush()
+            self.batch.flush()
             if self.tracing is not None:
                 self.tracing.close()
 
@@ -72,12 +72,14 @@ def build_watch(
 ) -> Watch:
     """All that the settings ask for. Spans come first: a request without a trace belongs to theirs in the log."""
     counts = OperationCounts() if settings.metrics else None
-    metrics = build_metrics(settings, counts, database, admission, log) if counts else None
-    spans: Observe | None = tracing.describe_span if tracing else None
-    observers = tuple(each for each in (spans, counts, log) if each is not None)
-    build = partial(TracedEndpoint, open_span=tracing.open_span) if tracing else GraphQLEndpoint
+    batch = Batch([*([counts.count_all] if counts else []), *([log.write_all] if log else [])])
+    metrics = build_metrics(settings, database, admission, log, counts, batch) if counts else None
     routes = (Route("/metrics", MetricsPage(metrics, settings.metrics_token).answer),) if metrics else ()
-    return Watch(partial(build, observers=observers), routes, metrics, log, tracing)
+    build: Callable[..., GraphQLEndpoint] = partial(GraphQLEndpoint, observers=(batch.add,))
+    if tracing is not None:
+        observers = (tracing.describe_span, batch.add)
+        build = partial(TracedEndpoint, open_span=tracing.open_span, observers=observers)
+    return Watch(build, batch, routes, metrics, tracing)
 
 
 def start_tracing(endpoint: str) -> "Tracing":

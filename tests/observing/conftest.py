@@ -20,7 +20,13 @@ class WatchedService:
 
     application: Application
     http: httpx2.AsyncClient
-    log: LogReader
+    reader: LogReader
+
+    @property
+    def log(self) -> LogReader:
+        """Who reads the log, when all that has ended is in it."""
+        self.application.state.watch.batch.flush()
+        return self.reader
 
     def client(self, site_id: UUID, *scopes: str) -> GraphQLClient:
         return GraphQLClient(self.http, make_token(site_id, *(scopes or (READ_SCOPE, WRITE_SCOPE))))
@@ -47,6 +53,7 @@ def watch(database: RecordingDatabase) -> WatchService:
             transport = httpx2.ASGITransport(application)
             async with httpx2.AsyncClient(transport=transport, base_url="http://service.test") as client:
                 yield WatchedService(application, client, reader)
+            application.state.watch.batch.flush()  # The pipe's number may soon be another one's.
 
     return build
 

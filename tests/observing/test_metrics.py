@@ -10,6 +10,7 @@ from app.observing.catalogue import BUCKETS, METRICS, Kind
 from app.observing.counts import MOST_NAMES
 from app.web.admission import Reason
 from tests.observing.conftest import WatchedService, WatchService
+from tests.support.failing_database import FailingDatabase
 from tests.support.mutations import SET, make_input
 from tests.support.service import Record, RecordingDatabase, store
 from tests.support.waiting import wait_until
@@ -102,6 +103,16 @@ async def test_refusals_for_a_limit_are_counted(watched: WatchedService, site_id
     }
     assert refusals.pop("body") == 1
     assert list(refusals.values()) == [1]
+
+
+async def test_a_fault_is_counted_where_zero_was_before(watch: WatchService, database_url: str, site_id: UUID) -> None:
+    broken = FailingDatabase(database_url)
+    async with watch(broken) as watched:
+        assert (await watched.numbers())["attendance_faults_total",] == 0
+        broken.failures = [RuntimeError("broken")]
+        await watched.client(site_id).run(PAGE)
+        assert (await watched.numbers())["attendance_faults_total",] == 1
+    await broken.close()
 
 
 async def test_what_runs_and_waits_is_shown(watch: WatchService, database_url: str, site_id: UUID) -> None:

@@ -1,10 +1,7 @@
 """Whoever reads the log, or stops to, the service goes on."""
 
-import asyncio
 import os
 import time
-
-import pytest
 
 from app.observing.output import MOST_BYTES_WHOLE, LineOutput, gather_lines
 
@@ -16,7 +13,7 @@ def test_lines_arrive_whole_and_in_order() -> None:
     reading, writing = os.pipe()
     output = LineOutput(writing)
     for number in range(3):
-        output.write(b"%d\n" % number)
+        output.write_all([b"%d\n" % number])
     assert os.read(reading, 100) == b"0\n1\n2\n"
     assert output.dropped == 0
 
@@ -26,7 +23,7 @@ def test_a_reader_that_stalls_is_waited_for_once_and_then_costs_lines_alone() ->
     output = LineOutput(writing)
     begin = time.monotonic()
     for _ in range(MORE_THAN_A_PIPE_HOLDS):
-        output.write(LINE)
+        output.write_all([LINE])
     assert time.monotonic() - begin < 2
     assert 0 < output.dropped < MORE_THAN_A_PIPE_HOLDS
     taken = MORE_THAN_A_PIPE_HOLDS - output.dropped
@@ -34,7 +31,7 @@ def test_a_reader_that_stalls_is_waited_for_once_and_then_costs_lines_alone() ->
     while len(received) < taken * len(LINE):
         received += os.read(reading, 65_536)
     assert received == LINE * taken
-    output.write(b"again\n")
+    output.write_all([b"again\n"])
     assert os.read(reading, 100) == b"again\n"
 
 
@@ -42,34 +39,16 @@ def test_a_reader_that_is_gone_stops_nothing() -> None:
     reading, writing = os.pipe()
     output = LineOutput(writing)
     os.close(reading)
-    output.write(LINE)
+    output.write_all([LINE])
     os.close(writing)
-    output.write(LINE)
+    output.write_all([LINE])
     assert output.dropped == 2
 
 
 def test_a_full_disk_stops_nothing() -> None:
     output = LineOutput(os.open("/dev/full", os.O_WRONLY))
-    output.write(LINE)
+    output.write_all([LINE])
     assert output.dropped == 1
-
-
-async def test_lines_that_can_wait_are_written_together_and_none_is_lost() -> None:
-    reading, writing = os.pipe()
-    output = LineOutput(writing)
-    for number in range(100):
-        output.hold(b"%d " % number + b"x" * 90 + b"\n")
-    os.set_blocking(reading, False)
-    with pytest.raises(BlockingIOError):
-        os.read(reading, 65_536)
-    await asyncio.sleep(0.2)
-    lines = os.read(reading, 65_536).splitlines()
-    assert [int(line.split()[0]) for line in lines] == list(range(100))
-    output.hold(b"one that waits\n")
-    output.write(b"one that does not\n")
-    assert os.read(reading, 65_536) == b"one that waits\none that does not\n"
-    os.close(reading)
-    os.close(writing)
 
 
 def test_groups_of_lines_stay_whole_in_a_pipe() -> None:

@@ -16,10 +16,11 @@ from app.errors import ConfigurationError
 from app.settings import load_settings
 from app.web.application import build_application
 from app.web.watching import start_tracing
+from tests.observing.conftest import WatchedService
 from tests.support.collector import CollectedSpan, run_collector
 from tests.support.mutations import SET, make_input
-from tests.support.service import READ_SCOPE, SECRET, WRITE_SCOPE, GraphQLClient, make_token
-from tests.support.watching import LogReader, open_log
+from tests.support.service import SECRET, GraphQLClient
+from tests.support.watching import open_log
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
@@ -32,7 +33,7 @@ build_application(load_settings({"ATTENDANCE_DATABASE_URL": "postgresql://localh
 print([name for name in sys.modules if name.startswith("opentelemetry")])
 """
 
-Traced = Callable[[str], AbstractAsyncContextManager[tuple[GraphQLClient, LogReader]]]
+Traced = Callable[[str], AbstractAsyncContextManager[tuple[GraphQLClient, WatchedService]]]
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def traced(database_url: str, site_id: UUID) -> Traced:
     """A service whose traces go to a collector's URL."""
 
     @asynccontextmanager
-    async def build(url: str) -> AsyncIterator[tuple[GraphQLClient, LogReader]]:
+    async def build(url: str) -> AsyncIterator[tuple[GraphQLClient, WatchedService]]:
         given = {"DATABASE_URL": database_url, "JWT_SECRET": SECRET, "OTLP_ENDPOINT": url}
         settings = load_settings({f"ATTENDANCE_{name}": value for name, value in given.items()})
         with open_log() as (log, reader):
@@ -50,7 +51,8 @@ def traced(database_url: str, site_id: UUID) -> Traced:
                 application.router.lifespan_context(application),
                 httpx2.AsyncClient(transport=transport, base_url="http://service.test") as http,
             ):
-                yield GraphQLClient(http, make_token(site_id, READ_SCOPE, WRITE_SCOPE)), reader
+                watched = WatchedService(application, http, reader)
+                yield watched.client(site_id), watched
 
     return build
 
@@ -100,10 +102,10 @@ async def test_below_the_surface_statements_still_belong_to_their_operation(trac
 
 async def test_a_request_without_a_trace_begins_one_that_its_log_line_names(traced: Traced) -> None:
     with run_collector() as collector:
-        async with traced(collector.url) as (client, log):
+        async with traced(collector.url) as (client, watched):
             await client.data("{ __typename }")
             await client.post("{ __typename }", traceparent="00-broken-01")
-            lines = log.lines()
+            lines = watched.log.lines()
         operations, _ = split(collector.spans)
     assert [line["trace_id"] for line in lines] == [operation.trace_id for operation in operations]
     assert len({operation.trace_id for operation in operations}) == 2

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import signal
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -58,11 +57,13 @@ def await_numbers(service: RunningService, key: tuple[str, ...], value: float) -
     raise AssertionError(f"{key} is not {value}: {numbers}")
 
 
-def test_workers_count_together_and_what_a_killed_one_did_is_not_lost(tmp_path: Path, database_url: str) -> None:
+def test_workers_count_together_and_what_a_killed_one_did_is_not_lost(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = {"DATABASE_URL": database_url, "JWT_SECRET": SECRET, "POOL_SIZE": "2"}
-    folders = Path(tempfile.gettempdir())
-    before = set(folders.glob("attendance-metrics-*"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with start_service(tmp_path, "serve", "--workers", "2", **settings) as service:
+        await_numbers(service, ("attendance_workers",), 2)
         for _ in range(40):
             ask(service)
         counted = ("attendance_operations_total", "Count", "ok", "query")
@@ -75,8 +76,8 @@ def test_workers_count_together_and_what_a_killed_one_did_is_not_lost(tmp_path: 
         assert numbers[counted] == 40
         ask(service)
         await_numbers(service, counted, 41)
-        assert len(set(folders.glob("attendance-metrics-*")) - before) == 1
-    assert set(folders.glob("attendance-metrics-*")) == before
+        assert len(list(tmp_path.glob("attendance-metrics-*"))) == 1
+    assert list(tmp_path.glob("attendance-metrics-*")) == []
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,14 +18,12 @@ Numbers = dict[tuple[str, ...], float]
 
 @dataclass(frozen=True, slots=True)
 class LogReader:
-    """The reading end of a log; `flush` has what is held back written."""
+    """The reading end of a log."""
 
     descriptor: int
-    flush: Callable[[], None] = lambda: None
 
     def read(self) -> bytes:
         """All that has been written since the last look."""
-        self.flush()
         try:
             return os.read(self.descriptor, PIPE_BYTES)
         except BlockingIOError:
@@ -51,11 +49,7 @@ def open_pipe() -> Iterator[tuple[int, LogReader]]:
 def open_log(level: str = "info") -> Iterator[tuple[OperationLog, LogReader]]:
     """A log of operations, and who reads it."""
     with open_pipe() as (writing, reader):
-        log = OperationLog(LineOutput(writing), level)
-        try:
-            yield log, replace(reader, flush=log.flush)
-        finally:
-            log.flush()  # Later, another log may be behind this descriptor.
+        yield OperationLog(LineOutput(writing), level), reader
 
 
 def read_numbers(exposition: str) -> Numbers:
