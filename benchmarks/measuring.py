@@ -14,7 +14,7 @@ from benchmarks.cases import MakeBody
 from benchmarks.processes import STOP_SECONDS, Server, list_family, read_cpu
 
 CONNECTIONS = 8
-SLICES_A_ROUND = 10
+SLICES_A_ROUND = 20
 NUMBERS_A_PROBE = 10_000_000
 
 ListBackends = Callable[[], Sequence[int]]
@@ -105,8 +105,8 @@ def measure_probes(
 ) -> list[list[Round]]:
     """The rounds of each probe, after one that is not counted.
 
-    In a round the probes take turns, each of a tenth of its requests and every other turn in the opposite order, so
-    that what else the machine does meets all of them.
+    A round has many turns, in which each probe sends some of its requests, every other turn in the opposite order: so
+    what else the machine does meets all of them.
     """
     measured: list[list[Round]] = [[] for _ in probes]
     with ExitStack() as stack:
@@ -115,7 +115,7 @@ def measure_probes(
             backends = list_backends()
             for turn in range(SLICES_A_ROUND):
                 for load in loads if turn % 2 else reversed(loads):
-                    load.send_slice(requests // SLICES_A_ROUND, backends)
+                    load.send_slice(max(1, requests // SLICES_A_ROUND), backends)
             for outcomes, load in zip(measured, loads, strict=True):
                 outcome = load.end_round()
                 outcomes += [outcome] if number else []

@@ -1,6 +1,7 @@
 """The report of a run: the tables of docs/performance.md, with how they were taken."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from statistics import median
 
 from benchmarks.measuring import CONNECTIONS, Ratio, Round, summarise
 from benchmarks.running import DeepLine, Line, Results
@@ -16,8 +17,8 @@ runs with everything on that production has. Before a case is measured, both ans
 must be equal, cursors too. Each is one process under `uvicorn`; the load comes from another process over
 {connections} connections. The database holds {records:,} records of 4 sites.
 
-Each cell: the service / the hand-written endpoint, the median of {rounds} rounds of each in turn, after one that isn't
-counted. The ratio is the median of the rounds' ratios, beside the least and the largest of them.
+Each cell: the service / the hand-written endpoint, the median of {rounds} rounds, in which both take many short turns,
+after a round that isn't counted. The ratio is the median of the rounds' ratios, beside the least and the largest.
 
 """
 TABLE = """| case | server ms | ratio | least to largest | goal | Postgres ms | requests/s | p50 ms | p99 ms |
@@ -86,7 +87,7 @@ def render_sums(line: Line) -> str:
 
 
 def total_of(rounds: Sequence[Round]) -> float:
-    return summarise(rounds).cpu
+    return median(each.cpu for each in rounds)
 
 
 def render_ratio(ratio: Ratio) -> tuple[str, str]:
@@ -102,18 +103,18 @@ def render_row(*cells: str) -> str:
 
 
 def render_verdict(results: Results) -> str:
-    """Which goals are missed, in a sentence."""
-    missed = list(list_missed(results))
-    return f"\n{'Above the goal: ' + ', '.join(missed) if missed else 'Every goal is met'}.\n"
+    """Which goals are missed."""
+    missed = [f"- {each}\n" for each in list_missed(results)]
+    return f"\nAbove the goal:\n\n{''.join(missed)}" if missed else "\nEvery goal is met.\n"
 
 
 def list_missed(results: Results) -> Iterator[str]:
     for line in results.lines:
         if line.case.goal is not None and line.ratio.median > line.case.goal:
-            yield f"{line.case.title} ({line.ratio.median:.2f})"
+            yield f"{line.case.title}: {line.ratio.median:.3f}"
     for deep_line in results.deep_lines:
         if deep_line.ratio.median > DEEP_GOAL:
-            yield f"{deep_line.deep.case.title}, beside the first page ({deep_line.ratio.median:.2f})"
+            yield f"{deep_line.deep.case.title}, beside the first page: {deep_line.ratio.median:.3f}"
 
 
 def render_transfer(lines: Sequence[TransferLine]) -> str:

@@ -118,7 +118,10 @@ def test_the_report_names_goals_and_those_that_are_missed() -> None:
     report = render_report(Results(SAMPLE, lines, deep_lines, []), ["a condition"], records=1000, rounds=3)
     assert "| page of 50 | 2.000 / 1.000 | **2.00** | 1.00 to 4.00 | 1.15 |" in report
     assert "| `ID_ASC` | 2.000 / 2.000 | 4.000 / 2.000 | **2.00** | 1.00 to 4.00 | 1.15 | 1.00 |" in report
-    assert "Above the goal: page of 50 (2.00), page at rank 200,000 by ID_ASC, beside the first page (2.00)." in report
+    assert (
+        "Above the goal:\n\n- page of 50: 2.000\n- page at rank 200,000 by ID_ASC, beside the first page: 2.000\n"
+        in report
+    )
     assert "- a condition\n" in report
     kept = render_report(Results(SAMPLE, [Line(page, two, two)], [], []), [], records=1000, rounds=3)
     assert "Every goal is met." in kept
