@@ -4,7 +4,7 @@ This module is imported only where traces are wanted.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -60,7 +60,17 @@ class TracedDatabase(Database):
         super().__init__(url, **options)
         self._tracer = tracer
 
-    async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
+    async def read_rows(
+        self, text: str, arguments: Sequence[object], site_id: UUID, *, may_lag: bool = False
+    ) -> list[Row]:
+        return await self._trace(text, super().read_rows(text, arguments, site_id, may_lag=may_lag))
+
+    async def write_rows(
+        self, text: str, arguments: Sequence[object], site_id: UUID, *, is_idempotent: bool
+    ) -> list[Row]:
+        return await self._trace(text, super().write_rows(text, arguments, site_id, is_idempotent=is_idempotent))
+
+    async def _trace(self, text: str, sending: Awaitable[list[Row]]) -> list[Row]:
         with self._tracer.start_as_current_span(
             "postgresql",
             kind=SpanKind.CLIENT,
@@ -69,7 +79,7 @@ class TracedDatabase(Database):
             set_status_on_exception=False,
         ) as span:
             try:
-                rows = await super().fetch_rows(text, arguments, site_id)
+                rows = await sending
             except BaseException as failure:
                 kind = failure.code if isinstance(failure, ServiceError) else type(failure).__qualname__
                 span.set_attribute("error.type", kind)

@@ -22,7 +22,6 @@ def add_cost(response: Response, record: OperationRecord, variables: Mapping[str
     if record.operation is None:
         return response
     told: dict[str, Any] = {"statements": record.statements, "rows": record.rows, "path": record.path}
-    find_cost = getattr(record.operation, "cost", None)
-    if find_cost is not None and (record.path is not None or record.limit == BEYOND_COST):
-        told["cost"] = find_cost(variables)
+    if record.path is not None or record.limit == BEYOND_COST:
+        told["cost"] = record.operation.cost(variables)
     return replace(response, body=response.body[:-1] + b',"extensions":' + orjson.dumps({"cost": told}) + b"}")

@@ -55,3 +55,10 @@ async def test_what_was_refused_took_nothing(watched: WatchedService, site_id: U
 async def test_who_does_not_ask_is_told_nothing(watched: WatchedService, headers: dict[str, str]) -> None:
     answer = (await watched.client(uuid4()).post("{ attendances { totalCount } }", **headers)).json()
     assert answer == {"data": {"attendances": {"totalCount": 0}}}
+
+
+async def test_the_static_cost_is_what_counts_towards_the_limit(watched: WatchedService, site_id: UUID) -> None:
+    below = "booking { attendances(first: 5) { nodes { id } } }"
+    query = f"query($size: Int) {{ attendances(first: $size) {{ nodes {{ {below} }} }} }}"
+    answer = (await watched.client(site_id).post(query, {"size": 4}, **ASKING)).json()
+    assert answer["extensions"]["cost"]["cost"] == 4 + 4 * 5
