@@ -1,18 +1,23 @@
 """What an operation costs: the records that it can return, multiplied down nested connections."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from graphql import (
     GraphQLField,
     GraphQLObjectType,
+    execute_sync,
     get_introspection_query,
     get_named_type,
     get_nullable_type,
     is_introspection_type,
     is_list_type,
+    parse,
 )
 
+from app.operations.cost import Cost, add, multiply
+from app.operations.costing import LONGEST_LISTS, longest, measure_introspection
 from app.operations.documents import read_operations
 from app.operations.failures import RequestRefused
 from app.operations.limits import Limits
@@ -129,6 +134,67 @@ def test_doubling_fragments_are_costed_without_being_followed() -> None:
     for _ in range(depth):
         expected = 2 * size * (1 + (spreads * expected))
     assert cost(text, size=size) == size * (1 + expected)
+
+
+BELOW = "booking { attendances(first: 10) { nodes { id } } }"
+KEYS = f"query($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Attendance {{ {BELOW} }} }} }}"
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "expected"),
+    [
+        (KEYS, {}, 1),
+        (KEYS, {"ids": None}, 1),
+        (KEYS, {"ids": []}, 1),
+        (KEYS, {"ids": "xyz"}, 11),
+        (KEYS, {"ids": ["x", "y"]}, 22),
+        (KEYS.replace("query($ids: [ID!]!)", "").replace("$ids", '"xyz"'), {}, 11),
+        ("query($last: Int) { attendances(first: 3, last: $last) { nodes { id } } }", {"last": 9}, 3),
+        ("query($first: Int) { attendances(first: $first, last: 4) { nodes { id } } }", {}, 4),
+        (f"{{ node(id: 1) {{ ... on Node {{ ... on Attendance {{ {BELOW} }} }} }} }}", {}, 11),
+        ("{ _entities(representations: [1, 2]) { ... on Node { ... on Attendance { " + BELOW + " } } } }", {}, 22),
+        (
+            "{ _entities(representations: [1, 2]) { ...B ...S } } "
+            f"fragment B {BOOKING[4:]} fragment S {SESSION[4:]}",
+            {},
+            18,
+        ),
+    ],
+)
+def test_what_is_below_counts_as_often_as_its_record(text: str, variables: dict[str, Any], expected: int) -> None:
+    assert cost(text, **variables) == expected
+
+
+def find_lists(value: Any, found: dict[str, int]) -> dict[str, int]:
+    """The length of the longest list of objects by the name of its field."""
+    for name, each in value.items() if isinstance(value, dict) else ():
+        if isinstance(each, list) and each and isinstance(each[0], dict):
+            found[name] = max(found.get(name, 0), len(each))
+            for item in each:
+                find_lists(item, found)
+        find_lists(each, found)
+    return found
+
+
+def test_introspections_lists_count_as_long_as_they_are() -> None:
+    query = get_introspection_query(input_value_deprecation=True)
+    answer = execute_sync(SCHEMA, parse(query)).data
+    assert measure_introspection() == LONGEST_LISTS == find_lists(answer, {})
+    assert longest([]) == 0
+    assert longest(["a", "bcd", "ef"]) == 3
+
+
+def test_what_occurs_often_is_computed_once() -> None:
+    asked: list[Mapping[str, Any]] = []
+    shared = multiply(lambda variables: asked.append(variables) or 3, [Cost(2)])
+    parents = [multiply(lambda _: 5, [add([shared, shared])]) for _ in range(4)]
+    assert add([*parents, shared, Cost(1)]).compute({"x": 1}, {}) == 4 * 5 * 2 * 6 + 6 + 1
+    assert asked == [{"x": 1}]
+
+
+def test_nothing_counts_as_one() -> None:
+    assert multiply(7, []).fixed == 1
+    assert multiply(lambda _: 7, []).compute({}, {}) == 1
 
 
 def read_refusal(text: str, limits: Limits) -> tuple[str | None, str]:

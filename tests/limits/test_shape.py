@@ -103,6 +103,11 @@ def test_each_operation_of_a_document_has_the_limits_to_itself() -> None:
     assert find_refusal(f"query A {{ __typename }} query B {{ {thirty} __typename }}")[1] == "root fields"
 
 
+def test_an_operation_is_looked_at_wherever_it_stands_in_its_document() -> None:
+    text = "fragment F on Query { __typename } query A { ...F } query B { " + "__typename " * 31 + "}"
+    assert find_refusal(text)[1] == "root fields"
+
+
 def test_doubling_fragments_are_counted_without_being_followed() -> None:
     doubling = " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(80))
     last = "fragment F80 on Query { %s }"

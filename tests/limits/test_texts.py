@@ -123,6 +123,11 @@ def test_items_and_members_of_variables_count(variables: dict[str, Any], count: 
     assert count_values(variables, 10**6) == count
 
 
+def test_counting_goes_on_until_there_are_too_many() -> None:
+    nested = {"a": [[1], [2, 3]]}
+    assert [count_values(nested, most) > most for most in range(8)] == [True] * 6 + [False] * 2
+
+
 def read(documents: Documents, text: str, variables: dict[str, Any]) -> None:
     documents.check_request(documents.find_operation(text, None), variables)
 

@@ -1,0 +1,118 @@
+"""What is said at the door: each refused Authorization header by its sentence, without asking the database."""
+
+import time
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import httpx2
+import jwt
+import pytest
+
+from app.database.pool import Database
+from app.settings import load_settings
+from app.web.application import build_application
+from tests.support.media_types import GRAPHQL_RESPONSE, JSON
+from tests.support.service import READ_SCOPE, SECRET, make_token
+
+SITE = UUID(int=7)
+URL = "postgresql://nobody@127.0.0.1:9/nothing"
+QUERY = '{"query": "{ attendances { totalCount } }"}'
+MISSING = "The operation needs a token: send `Authorization: Bearer <token>`."
+SEVERAL = "Only one Authorization header may be sent."
+MALFORMED = "The Authorization header must be `Bearer <token>`."
+INVALID = "The token is not valid."
+EXPIRED = "The token has expired."
+UNNAMED = "The token must name a site in `site_id` and its scopes in `scope`."
+NO_GUID = "The token's `site_id` is not a GUID."
+
+
+def connect(**variables: str) -> httpx2.AsyncClient:
+    given = {"ATTENDANCE_DATABASE_URL": URL, "ATTENDANCE_JWT_SECRET": SECRET, **variables}
+    application = build_application(load_settings(given), Database(URL, pool_size=1, row_security=True))
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(application), base_url="http://service.test")
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[httpx2.AsyncClient]:
+    async with connect() as client:
+        yield client
+
+
+async def knock(door: httpx2.AsyncClient, *authorization: str) -> tuple[int, str]:
+    headers = [("content-type", JSON), ("accept", GRAPHQL_RESPONSE)]
+    headers += [("authorization", value) for value in authorization]
+    answer = await door.post("/graphql", content=QUERY, headers=headers)
+    return answer.status_code, answer.json()["errors"][0]["message"]
+
+
+def sized(length: int) -> str:
+    """A good token of exactly so many characters."""
+    for extra in range(length):
+        token = make_token(SITE, READ_SCOPE, filling="x" * (length * 3 // 4 - 400 + extra))
+        if len(token) == length:
+            return token
+    raise AssertionError(length)
+
+
+def good(site: object = SITE, **claims: object) -> str:
+    return f"Bearer {make_token(site, READ_SCOPE, **claims)}"  # type: ignore[arg-type]
+
+
+def sign_without_site() -> str:
+    return jwt.encode({"scope": READ_SCOPE, "exp": int(time.time()) + 600}, SECRET, "HS256")
+
+
+@pytest.mark.parametrize(
+    ("authorization", "message"),
+    [
+        ([], MISSING),
+        ([good(), good()], SEVERAL),
+        ([""], MALFORMED),
+        (["Bearer"], MALFORMED),
+        (["Basic x"], MALFORMED),
+        ([f"Bearer {sized(8193)}"], MALFORMED),
+        (["Bearer x"], INVALID),
+        (["Bearer a.b.c"], INVALID),
+        ([good(secret="another secret of the tests, as long")], INVALID),
+        ([good(nbf=time.time() + 3600)], INVALID),
+        ([good(exp=None)], INVALID),
+        ([good(exp=int(time.time()) - 40)], EXPIRED),
+        ([f"Bearer {sign_without_site()}"], UNNAMED),
+        ([good(scope=[READ_SCOPE])], UNNAMED),
+        ([good("x")], NO_GUID),
+    ],
+)
+async def test_who_is_refused_is_told_why(door: httpx2.AsyncClient, authorization: list[str], message: str) -> None:
+    for _ in range(2):
+        assert await knock(door, *authorization) == (401, message)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [good(), good().replace("Bearer", "bEARER"), f"Bearer {sized(8192)}", good(exp=int(time.time()) - 20)],
+)
+async def test_who_is_let_in_meets_the_database(door: httpx2.AsyncClient, authorization: str) -> None:
+    for _ in range(2):
+        status, message = await knock(door, authorization)
+        assert (status, "database" in message) == (503, True)
+
+
+async def test_a_token_without_scopes_is_let_in_to_be_told_what_it_lacks(door: httpx2.AsyncClient) -> None:
+    status, message = await knock(door, good(scope=None))
+    assert (status, message.startswith("The token may not read attendance")) == (403, True)
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ({"iss": "us", "aud": "attendance"}, 503),
+        ({"iss": "us", "aud": ["x", "attendance"]}, 503),
+        ({"iss": "them", "aud": "attendance"}, 401),
+        ({"iss": "us", "aud": "others"}, 401),
+        ({"aud": "attendance"}, 401),
+        ({"iss": "us"}, 401),
+    ],
+)
+async def test_issuer_and_audience_are_what_is_configured(claims: dict[str, object], status: int) -> None:
+    async with connect(ATTENDANCE_JWT_ISSUER="us", ATTENDANCE_JWT_AUDIENCE="attendance") as door:
+        assert (await knock(door, good(**claims)))[0] == status
