@@ -139,7 +139,8 @@ class Server:
     def _release_after(self, failure: BaseException, connection: SiteConnection) -> None:
         if outdates_connections(failure):
             self._connections.expire()
-        if isinstance(failure, asyncpg.PostgresError):
+        # The driver raises DataError itself for an argument that it cannot encode, in the middle of a statement.
+        if isinstance(failure, asyncpg.PostgresError) and not isinstance(failure, asyncpg.DataError):
             self._release(connection)
         else:
             self._connections.mend(connection)
