@@ -1,5 +1,7 @@
 """`python -m benchmarks [--only GROUP ...]`: measures, prints the tables, and writes them to docs/performance.md."""
 
+import signal
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +37,7 @@ FEWEST_RECORDS = 40_000
     "--rounds", default=5, show_default=True, type=click.IntRange(1), help="Rounds of each case on each server."
 )
 def main(only: Sequence[str], records: int, rounds: int) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # Else what was started would run on.
     with tempfile.TemporaryDirectory(prefix="attendance-benchmarks-") as folder:
         data_dir = Path(folder)
         with run_embedded_postgres(data_dir) as url:
