@@ -1,7 +1,7 @@
 """What is said at the door: each refused Authorization header by its sentence, without asking the database."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
 import httpx2
@@ -62,36 +62,42 @@ def sign_without_site() -> str:
     return jwt.encode({"scope": READ_SCOPE, "exp": int(time.time()) + 600}, SECRET, "HS256")
 
 
-@pytest.mark.parametrize(
-    ("authorization", "message"),
-    [
-        ([], MISSING),
-        ([good(), good()], SEVERAL),
-        ([""], MALFORMED),
-        (["Bearer"], MALFORMED),
-        (["Basic x"], MALFORMED),
-        ([f"Bearer {sized(8193)}"], MALFORMED),
-        (["Bearer x"], INVALID),
-        (["Bearer a.b.c"], INVALID),
-        ([good(secret="another secret of the tests, as long")], INVALID),
-        ([good(nbf=time.time() + 3600)], INVALID),
-        ([good(exp=None)], INVALID),
-        ([good(exp=int(time.time()) - 40)], EXPIRED),
-        ([f"Bearer {sign_without_site()}"], UNNAMED),
-        ([good(scope=[READ_SCOPE])], UNNAMED),
-        ([good("x")], NO_GUID),
-    ],
-)
-async def test_who_is_refused_is_told_why(door: httpx2.AsyncClient, authorization: list[str], message: str) -> None:
+REFUSED: dict[str, tuple[Callable[[], list[str]], str]] = {
+    "nothing": (list, MISSING),
+    "two headers": (lambda: [good(), good()], SEVERAL),
+    "an empty header": (lambda: [""], MALFORMED),
+    "a scheme alone": (lambda: ["Bearer"], MALFORMED),
+    "another scheme": (lambda: ["Basic x"], MALFORMED),
+    "a token that is too long": (lambda: [f"Bearer {sized(8193)}"], MALFORMED),
+    "a letter": (lambda: ["Bearer x"], INVALID),
+    "three letters": (lambda: ["Bearer a.b.c"], INVALID),
+    "another secret": (lambda: [good(secret="another secret of the tests, as long")], INVALID),
+    "a token for later": (lambda: [good(nbf=time.time() + 3600)], INVALID),
+    "a token without an end": (lambda: [good(exp=None)], INVALID),
+    "a token from before": (lambda: [good(exp=int(time.time()) - 40)], EXPIRED),
+    "a token of no site": (lambda: [f"Bearer {sign_without_site()}"], UNNAMED),
+    "a list of scopes": (lambda: [good(scope=[READ_SCOPE])], UNNAMED),
+    "a site that is no GUID": (lambda: [good("x")], NO_GUID),
+}
+LET_IN: dict[str, Callable[[], str]] = {
+    "a good token": good,
+    "a scheme in other letters": lambda: good().replace("Bearer", "bEARER"),
+    "the longest token": lambda: f"Bearer {sized(8192)}",
+    "a token that ended a moment ago": lambda: good(exp=int(time.time()) - 20),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_who_is_refused_is_told_why(door: httpx2.AsyncClient, case: str) -> None:
+    make, message = REFUSED[case]
+    authorization = make()
     for _ in range(2):
         assert await knock(door, *authorization) == (401, message)
 
 
-@pytest.mark.parametrize(
-    "authorization",
-    [good(), good().replace("Bearer", "bEARER"), f"Bearer {sized(8192)}", good(exp=int(time.time()) - 20)],
-)
-async def test_who_is_let_in_meets_the_database(door: httpx2.AsyncClient, authorization: str) -> None:
+@pytest.mark.parametrize("case", LET_IN)
+async def test_who_is_let_in_meets_the_database(door: httpx2.AsyncClient, case: str) -> None:
+    authorization = LET_IN[case]()
     for _ in range(2):
         status, message = await knock(door, authorization)
         assert (status, "database" in message) == (503, True)
