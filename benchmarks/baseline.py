@@ -35,6 +35,8 @@ FIGURES = ("total", "attended", "notAttended", "notSet", "numberOfAttendees")
 COLLECTOR_THRESHOLDS = (10_000, 20, 50)
 # Statements that are planned anew each time cost Postgres up to twice as much.
 SESSION_SETTINGS = {"jit": "off", "plan_cache_mode": "force_generic_plan"}
+# The pool would replace a connection that was idle for five minutes, or has run 50,000 statements.
+KEEP_CONNECTIONS = {"max_inactive_connection_lifetime": 0, "max_queries": 2**31}
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -175,6 +177,7 @@ async def run_lifespan(receive: Receive, send: Send) -> None:
             os.environ["ATTENDANCE_DATABASE_URL"],
             min_size=10,
             max_size=10,
+            **KEEP_CONNECTIONS,
             connection_class=LeanConnection,
             server_settings=SESSION_SETTINGS,
         )

@@ -11,7 +11,7 @@ from statistics import median, quantiles
 import orjson
 
 from benchmarks.cases import MakeBody
-from benchmarks.processes import STOP_SECONDS, Server, list_family, read_cpu
+from benchmarks.processes import STOP_SECONDS, Server, count_used, list_family, read_cpu
 
 CONNECTIONS = 8
 SLICES_A_ROUND = 20
@@ -69,8 +69,7 @@ class Load:
     def send_slice(self, requests: int, backends: Sequence[int]) -> None:
         """Send the next requests, and add what they cost. Raises RuntimeError when one is answered by an error."""
         bodies = [orjson.dumps(self.probe.make_body(next(self.numbers))) for _ in range(requests)]
-        family = list_family(self.probe.server.pid)
-        server_before, postgres_before = read_cpu(family), read_cpu(backends)
+        server_before, postgres_before = read_cpu(list_family(self.probe.server.pid)), read_cpu(backends)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(b"\n".join([b"%d" % requests, *bodies, b""]))
@@ -78,8 +77,8 @@ class Load:
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError(f"{self.probe.server.name}{self.probe.path} was answered by an error")
-        self.server_cpu += read_cpu(family) - server_before
-        self.postgres_cpu += read_cpu(backends) - postgres_before
+        self.server_cpu += count_used(server_before)
+        self.postgres_cpu += count_used(postgres_before)
         times = orjson.loads(answer)
         self.elapsed += times["elapsed"]
         self.latencies += times["latencies"]

@@ -72,13 +72,19 @@ def list_family(pid: int) -> list[int]:
     return family
 
 
-def read_cpu(pids: Iterable[int]) -> float:
-    """Seconds of processor time, of user and system together, that the processes have used so far.
+def read_cpu(pids: Iterable[int]) -> dict[int, float]:
+    """Seconds of processor time, of user and system together, that each process has used so far; 0 for one that ended.
 
     To the nanosecond where the kernel counts them for each thread; threads that have ended are not counted then. Else
     to the tick.
     """
-    return sum(map(read_nanoseconds if HAS_NANOSECONDS else read_ticks, pids))
+    read_one = read_nanoseconds if HAS_NANOSECONDS else read_ticks
+    return {pid: read_one(pid) for pid in pids}
+
+
+def count_used(before: Mapping[int, float]) -> float:
+    """Seconds of processor time that the processes have used since; one that has ended counts for nothing."""
+    return sum(max(0.0, now - before[pid]) for pid, now in read_cpu(before).items())
 
 
 def read_nanoseconds(pid: int) -> float:

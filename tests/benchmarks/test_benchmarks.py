@@ -15,7 +15,7 @@ from benchmarks.__main__ import FEWEST_RECORDS, main
 from benchmarks.cases import list_cases, list_deep_cases, reference_case
 from benchmarks.data import Sample, fill_database
 from benchmarks.measuring import Round, measure_probes
-from benchmarks.processes import list_family, read_cpu
+from benchmarks.processes import count_used, list_family, read_cpu
 from benchmarks.report import render_report
 from benchmarks.running import GROUPS, SECRET, DeepLine, Line, Results, Stand, run_stand
 from benchmarks.statements import KEYSETS
@@ -95,12 +95,20 @@ def test_processor_time_is_that_of_a_process_and_all_below_it() -> None:
         process.stdout.readline()
         family = list_family(process.pid)
         assert len(family) == 2
-        assert 0.28 < read_cpu(family) < 10
-        assert read_cpu(family) - read_cpu(family[:1]) > 0.28
+        used = read_cpu(family)
+        assert 0.28 < used[family[1]] < 10
+        assert 0 < used[family[0]] < 0.28
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    assert read_cpu([process.pid]) == 0
+    assert read_cpu([process.pid]) == {process.pid: 0}
+
+
+def test_a_process_that_has_ended_takes_nothing_from_the_others() -> None:
+    own = read_cpu([os.getpid()])[os.getpid()]
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert count_used({os.getpid(): own - 1, ended.pid: 5.0}) == pytest.approx(1, abs=0.2)
 
 
 def test_an_unknown_group_is_refused_with_the_names_of_all() -> None:
