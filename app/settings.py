@@ -18,18 +18,18 @@ FALSE_WORDS = frozenset({"off", "false", "no", "0"})
 LOG_LEVELS = ("debug", "info", "warning", "error")
 KEY_NAMES = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL")
 TEXTS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE", "EXPLORER_TOKEN")
-# Each number's default, and the most that it can be.
+# The most that each number can be.
 NUMBERS = {
-    "POOL_SIZE": (10, 1000),
-    "DOCUMENT_CACHE_SIZE": (1000, 100_000),
-    "MAX_BODY_BYTES": (262_144, 16 * 1024 * 1024),
-    "MAX_DOCUMENT_TOKENS": (1000, 100_000),
-    "MAX_DOCUMENT_CHARACTERS": (32_768, 16 * 1024 * 1024),
-    "MAX_DEPTH": (16, 100),
-    "MAX_ALIASES": (30, 10_000),
-    "MAX_COST": (10_000, 100_000_000),
-    "MAX_VARIABLE_VALUES": (5000, 1_000_000),
-    "SITE_SHARE": (50, 100),
+    "POOL_SIZE": 1000,
+    "DOCUMENT_CACHE_SIZE": 100_000,
+    "MAX_BODY_BYTES": 16 * 1024 * 1024,
+    "MAX_DOCUMENT_TOKENS": 100_000,
+    "MAX_DOCUMENT_CHARACTERS": 16 * 1024 * 1024,
+    "MAX_DEPTH": 100,
+    "MAX_ALIASES": 10_000,
+    "MAX_COST": 100_000_000,
+    "MAX_VARIABLE_VALUES": 1_000_000,
+    "SITE_SHARE": 100,
 }
 
 
@@ -96,7 +96,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if is_development and "REPLICA_URL" in given:
         raise ConfigurationError(f"{PREFIX}REPLICA_URL needs the primary beside it: set {PREFIX}DATABASE_URL, too")
     texts: dict[str, Any] = {name.lower(): given.get(name) for name in TEXTS}
-    numbers: dict[str, Any] = {name.lower(): read_number(given, name, *bounds) for name, bounds in NUMBERS.items()}
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(Settings)}
+    numbers: dict[str, Any] = {
+        name.lower(): read_number(given, name, defaults[name.lower()], most) for name, most in NUMBERS.items()
+    }
     max_running = read_number(given, "MAX_RUNNING", 2 * numbers["pool_size"], 10_000)
     return Settings(
         database_url=read_database_url(given, "DATABASE_URL"),

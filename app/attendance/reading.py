@@ -33,6 +33,7 @@ class Page(NamedTuple):
 
 ID = Property.ID.value
 NO_FIGURES: Figures = {}
+# As cheap as a tuple: there is one for each parent of a large answer.
 make_page: Callable[[tuple[Sequence[Row], bool, bool]], Page] = partial(tuple.__new__, Page)
 EMPTY_PAGE = Page([], has_next=False, has_previous=False)
 

@@ -34,8 +34,10 @@ from graphql import (
 from graphql.pyutils import Undefined
 
 from app.schema.schema import SCHEMA
+from app.schema.types import LARGEST_INTEGER
 
-LARGEST_INTEGER, SMALLEST_INTEGER = 2**31 - 1, -(2**31)
+SMALLEST_INTEGER = -(2**31)
+INPUT = "input"
 ANY_SCALAR = "_Any"
 MOST_COERCERS = 200
 
@@ -82,7 +84,7 @@ def read_variables(readers: Sequence[VariableReader], given: Variables) -> dict[
         elif reader.default is not Undefined:
             values[reader.name] = reader.default
         elif reader.is_required:
-            raise Unusual("input")
+            raise Unusual(INPUT)
     return values
 
 
@@ -126,7 +128,7 @@ def find_coercer(type_: GraphQLInputType) -> Coerce:
 def build_coercer(type_: GraphQLInputType) -> Coerce:
     if is_non_null_type(type_):
         coerce_present = find_coercer(type_.of_type)
-        return lambda value: refuse_null() if value is None else coerce_present(value)
+        return lambda value: refuse() if value is None else coerce_present(value)
     if is_list_type(type_):
         coerce_item = find_coercer(type_.of_type)
         return lambda value: (
@@ -183,11 +185,8 @@ def is_integer(value: Any) -> bool:
 
 
 def refuse() -> Any:
-    raise Unusual("input")
-
-
-def refuse_null() -> Any:
-    raise Unusual("input")
+    """Leave the input to the reference path, from within an expression."""
+    raise Unusual(INPUT)
 
 
 def read_constant(node: ValueNode, type_: GraphQLInputType) -> Any:
@@ -198,7 +197,7 @@ def build_value_reader(node: ValueNode, type_: Any) -> ReadValue:
     """How a value in a document is read, of which variables may be a part. Follows "Input Coercion"."""
     if is_non_null_type(type_):
         read_present = build_value_reader(node, type_.of_type)
-        return lambda variables: refuse_null() if (value := read_present(variables)) is None else value
+        return lambda variables: refuse() if (value := read_present(variables)) is None else value
     if isinstance(node, VariableNode):
         name = node.name.value
         return lambda variables: variables.get(name, Undefined)

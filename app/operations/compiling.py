@@ -10,7 +10,6 @@ from graphql import (
     DirectiveNode,
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     GraphQLField,
     SelectionNode,
     VariableNode,
@@ -19,6 +18,7 @@ from graphql import (
 
 from app.operations.coercing import Unusual, Variables, build_argument_reader
 from app.operations.documents import Operation
+from app.operations.fragments import find_fragments
 from app.operations.reads import ConnectionRead, CursorsWanted, PlannedConnection, gather
 from app.operations.record_reads import EntitiesField, EntityType, PlannedRecords, RecordField, RecordsRead
 from app.operations.sharing import SharingReader
@@ -86,12 +86,10 @@ class CompiledOperation:
 
 
 def compile_operation(operation: Operation, booleans: Booleans) -> CompiledOperation:
-    """Compile an operation for these values of the variables in its conditions.
+    """Compile a query for these values of the variables in its conditions.
 
-    Raises Unusual, saying what about the operation is left to the reference path.
+    Raises Unusual, saying what about the query is left to the reference path.
     """
-    if operation.is_mutation:
-        raise Unusual("mutation")
     return Compiler(operation.syntax.read(), operation.name, booleans).compile()
 
 
@@ -99,11 +97,9 @@ class Compiler:
     """Goes through the selections of one operation, and writes the functions for them."""
 
     def __init__(self, document: DocumentNode, operation_name: str | None, booleans: Booleans) -> None:
-        nodes = document.definitions
-        fragments = {node.name.value: node for node in nodes if isinstance(node, FragmentDefinitionNode)}
         definition = get_operation_ast(document, operation_name)
         assert definition is not None
-        self._selections = Selections(SCHEMA, fragments, lambda node: is_included(node, booleans))
+        self._selections = Selections(SCHEMA, find_fragments(document), lambda node: is_included(node, booleans))
         self._definition = definition
         self._functions: list[str] = []
         self._named = 0

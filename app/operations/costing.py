@@ -11,7 +11,6 @@ from typing import Any
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLEnumType,
     GraphQLField,
@@ -38,6 +37,7 @@ from graphql import (
 )
 
 from app.operations.cost import Cost, Size, Variables, add, multiply
+from app.operations.fragments import find_fragments
 from app.plan.page import DEFAULT_SIZE, LARGEST_SIZE
 from app.schema.schema import SCHEMA
 
@@ -75,9 +75,7 @@ class CostReader:
     """Finds the costs of a valid document's operations; each fragment is looked into once a type it is spread on."""
 
     def __init__(self, document: DocumentNode) -> None:
-        self._fragments = {
-            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
-        }
+        self._fragments = find_fragments(document)
         self._known: dict[tuple[str, GraphQLObjectType], Cost] = {}
 
     def read_operation(self, operation: OperationDefinitionNode) -> Cost:

@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
     OperationDefinitionNode,
@@ -18,6 +17,7 @@ from graphql import (
 )
 
 from app.errors import OperationTooComplex
+from app.operations.fragments import find_fragments
 from app.settings import Settings
 
 LINES_A_TOKEN = 5
@@ -84,11 +84,7 @@ class ShapeReader:
     """Measures the selections of a document, whose fragments may be undefined, doubled or in circles."""
 
     def __init__(self, document: DocumentNode) -> None:
-        self._fragments = {
-            node.name.value: node.selection_set
-            for node in document.definitions
-            if isinstance(node, FragmentDefinitionNode)
-        }
+        self._fragments = find_fragments(document)
         self._shapes: dict[str, Shape] = {}
 
     def measure(self, selections: SelectionSetNode) -> Shape:
@@ -113,7 +109,7 @@ class ShapeReader:
         if name not in self._shapes:
             self._shapes[name] = EMPTY
             if name in self._fragments:
-                self._shapes[name] = self.measure(self._fragments[name])
+                self._shapes[name] = self.measure(self._fragments[name].selection_set)
         return self._shapes[name]
 
 

@@ -15,6 +15,7 @@ from graphql import (
 )
 
 from app.errors import Forbidden
+from app.operations.fragments import find_fragments
 from app.schema.permissions import SCOPES, Permission
 from app.schema.schema import SCHEMA, permission_of
 
@@ -47,8 +48,8 @@ def compute_permissions(document: DocumentNode, operation: OperationDefinitionNo
     """What the operation needs, whatever its variables skip or include; `__typename` and introspection need nothing."""
     root = SCHEMA.get_root_type(operation.operation)
     assert root is not None
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    names = {field.name.value for field in walk_root_fields(operation.selection_set, fragments, set())}
+    selected = walk_root_fields(operation.selection_set, find_fragments(document), set())
+    names = {field.name.value for field in selected}
     declared = {permission_of(root.fields[name]) for name in names if not name.startswith("__")}
     return frozenset(permission for permission in declared if permission is not None)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from app.attendance.reading import AttendanceReader
@@ -101,7 +100,7 @@ class PlannedEntities:
         references = [each for each in self.references if each[0] == name]
         if name == ATTENDANCE:
             rows = [row for row in found.values() if row is not None]
-            below: Sequence[Any] = await read_below(self.below[name], rows, reader) if rows else self.below[name]
+            below = await read_below(self.below[name], rows, reader)
             return [None if (row := found[key]) is None else write(row, *below) for _, key, _ in references]
         parents: list[Value] = list(dict.fromkeys([key for _, key, _ in references]))
         below = await gather([planned.answer_parents(parents, reader) for planned in self.below[name]])

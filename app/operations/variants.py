@@ -19,15 +19,16 @@ from graphql import (
 )
 
 from app.errors import BadUserInput, CursorInvalid, CursorMismatch
-from app.operations.coercing import Unusual, VariableReader, Variables, build_variable_readers, read_variables
+from app.operations.coercing import INPUT, Unusual, VariableReader, Variables, build_variable_readers, read_variables
 from app.operations.compiling import MOST_SOURCE, CompiledOperation, compile_operation
 from app.operations.documents import Operation
+from app.operations.fragments import find_fragments
 
 MOST_VARIANTS = 8
 MOST_SOURCE_OF_ALL = 2 * MOST_SOURCE
 PREPARATION = "preparation"
 INPUT_ERRORS = (BadUserInput, CursorInvalid, CursorMismatch)
-INPUT, TOO_MANY, FAULT = "input", "too many forms", "fault"
+TOO_MANY, FAULT = "too many forms", "fault"
 
 logger = logging.getLogger("attendance.operations")
 
@@ -76,6 +77,7 @@ def compile_ahead(operation: Operation) -> None:
 
 
 def prepare(operation: Operation) -> Preparation | Uncompiled:
+    """What all forms of an operation share, or why it has none."""
     if operation.is_mutation:
         return Uncompiled("mutation")
     document = operation.syntax.read()
@@ -101,6 +103,7 @@ def keep_variant(
 
 
 def try_to_compile(operation: Operation, booleans: dict[str, bool]) -> CompiledOperation | Uncompiled:
+    """One form, within what the forms of an operation may take together; its document is let go."""
     try:
         compiled = compile_operation(operation, booleans)
     except Unusual as unusual:
@@ -119,9 +122,7 @@ def try_to_compile(operation: Operation, booleans: dict[str, bool]) -> CompiledO
 
 def find_conditions(document: DocumentNode, definition: OperationDefinitionNode) -> list[str]:
     """The variables that `@skip` and `@include` use in an operation and its fragments."""
-    nodes = document.definitions
-    fragments = {node.name.value: node for node in nodes if isinstance(node, FragmentDefinitionNode)}
-    return sorted(set(walk_conditions(definition.selection_set, fragments, set())))
+    return sorted(set(walk_conditions(definition.selection_set, find_fragments(document), set())))
 
 
 def walk_conditions(

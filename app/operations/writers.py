@@ -12,7 +12,7 @@ from typing import Any
 from graphql import FieldNode
 
 from app.operations.coercing import Unusual
-from app.plan.properties import Property
+from app.plan.properties import GUID_PROPERTIES, Property
 from app.schema.names import COLUMNS_OF_FIELDS
 from app.schema.scalars import write_time
 from app.schema.selection import RECORD, Fields, Selections
@@ -21,7 +21,6 @@ from app.schema.types import compute_rate, fit_integer
 TYPENAME = "__typename"
 INDENTATION = "    "
 NAMESPACE: dict[str, Any] = {"write_time": write_time, "fit_integer": fit_integer, "compute_rate": compute_rate}
-GUIDS = (Property.ID, Property.BOOKING_ID)
 TIMES = (Property.CREATED_AT, Property.UPDATED_AT)
 FLAGS = {"hasNextPage": "page.has_next", "hasPreviousPage": "page.has_previous"}
 ENDS = {
@@ -65,12 +64,12 @@ class RecordSource:
         of = COLUMNS_OF_FIELDS[name]
         value = f"row[{self.columns.index(of)}]"
         if name in ("booking", "session"):
-            text = f"str({value})" if of in GUIDS else value
+            text = f"str({value})" if of in GUID_PROPERTIES else value
             type_name = name.capitalize()
             return self.write_stub(type_name, self.selections.group_by_key(nodes, type_name), of, value, text)
         if of in TIMES:
             return f"write_time({value})"
-        return f"str({value})" if of in GUIDS else value
+        return f"str({value})" if of in GUID_PROPERTIES else value
 
     def write_stub(self, type_name: str, fields: Fields, of: Property, value: str, text: str) -> str:
         """The expression of a booking or a session, of which `value` is the key and `text` how it is written."""

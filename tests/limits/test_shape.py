@@ -1,11 +1,14 @@
 """How deep and how wide an operation may be, counted before anything else is looked at."""
 
+from pathlib import Path
+
 import pytest
 from graphql import get_introspection_query
 
 from app.operations.documents import Operation, read_operations
 from app.operations.failures import RequestRefused
-from app.operations.limits import Limits
+from app.operations.limits import Limits, read_limits
+from app.settings import Settings, load_settings
 
 LIMITS = Limits()
 PAIR = ("nodes { booking { attendances(first: 1) {", "} } }")
@@ -145,3 +148,7 @@ def test_the_standard_introspection_query_passes_and_two_in_one_as_well() -> Non
 def test_introspection_is_deep_by_the_same_rules() -> None:
     chain = "{ __schema { types { fields { type " + "{ ofType " * 13 + "{ name }" + " }" * 13 + " } } } }"
     assert find_refusal(chain)[1] == "depth"
+
+
+def test_the_limits_are_those_of_the_settings() -> None:
+    assert read_limits(Settings(data_dir=Path())) == LIMITS == read_limits(load_settings({}))

@@ -23,9 +23,8 @@ FILL = """
 INSERT INTO attendance (site_id, id, booking_id, session_id, status, number_of_attendees)
 SELECT $1, gen_random_uuid(), gen_random_uuid(), 'session', 'ATTENDED', 1 FROM generate_series(1, $2::integer)
 """
-TRIES = 3
-ROUNDS = 2
-SECONDS_A_ROUND = 2.0
+ROUNDS = 4
+SECONDS_A_ROUND = 1.5
 TIMES_CAPACITY = 4
 LEAST_GOODPUT = 0.85
 MOST_SECONDS_OF_A_REFUSAL = 0.05
@@ -57,16 +56,10 @@ def count(latencies: Latencies, status: int) -> int:
 async def test_at_four_times_its_capacity_a_service_does_what_it_can_and_refuses_quickly(
     serve: Serve, sites: list[UUID]
 ) -> None:
-    """The best of a few tries counts: whatever else the machine does takes from one side or the other."""
-    token = make_token(sites[0], READ_SCOPE)
-    outcomes = []
-    for _ in range(TRIES):
-        with serve() as service:
-            outcomes.append(await overload(service, token))
-        good, most, refused = outcomes[-1]
-        if good > LEAST_GOODPUT * most and refused < MOST_SECONDS_OF_A_REFUSAL:
-            return
-    raise AssertionError(outcomes)
+    with serve() as service:
+        good, most, refused = await overload(service, make_token(sites[0], READ_SCOPE))
+    assert good > LEAST_GOODPUT * most
+    assert refused < MOST_SECONDS_OF_A_REFUSAL
 
 
 async def overload(service: RunningService, token: str) -> tuple[int, int, float]:

@@ -57,6 +57,17 @@ def await_numbers(service: RunningService, key: tuple[str, ...], value: float) -
     raise AssertionError(f"{key} is not {value}: {numbers}")
 
 
+def await_successor(service: RunningService, killed: int) -> None:
+    """Wait until two workers run, none of them the killed one."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        workers = find_workers(service)
+        if len(workers) == 2 and killed not in workers:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{killed} was not replaced: {workers}")
+
+
 def test_workers_count_together_and_what_a_killed_one_did_is_not_lost(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +82,9 @@ def test_workers_count_together_and_what_a_killed_one_did_is_not_lost(
         numbers = await_numbers(service, ("attendance_workers",), 2)
         assert numbers["attendance_pool_limit",] == 4
         assert numbers["attendance_operation_seconds_count", "query"] == 40
-        os.kill(find_workers(service)[0], signal.SIGKILL)
+        killed = find_workers(service)[0]
+        os.kill(killed, signal.SIGKILL)
+        await_successor(service, killed)
         numbers = await_numbers(service, ("attendance_workers",), 2)
         assert numbers[counted] == 40
         ask(service)

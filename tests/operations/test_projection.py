@@ -19,7 +19,7 @@ from tests.reading.test_oracle import make_records
 from tests.support.random_operations import gather_content, make_operation, make_variables
 from tests.support.service import Record, RecordingDatabase, store
 
-CASES = 200
+CASES = 600
 WIDE = Limits(tokens=50_000, characters=10**6, depth=100, aliases=10**5, cost=10**9)
 
 
