@@ -129,7 +129,7 @@ class PlannedConnection:
         if self.read.cursors is CursorsWanted.NONE or not page.rows:
             return ()
         rows = page.rows if self.read.cursors is CursorsWanted.ALL else (page.rows[0], page.rows[-1])
-        return codec.encode_all([[row[key.of] for row in rows] for key in codec.order])
+        return codec.encode_rows(rows)
 
 
 def plan_request(perspective: Perspective | None, request: ConnectionRequest, wants: Wants) -> Plans:

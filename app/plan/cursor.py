@@ -8,7 +8,7 @@ groups of three bytes exactly, so their text is made once and each cursor only a
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from operator import attrgetter, methodcaller
@@ -62,6 +62,10 @@ class CursorCodec:
         stride = (width + len(padding)) // BASE64_BYTES * BASE64_CHARACTERS
         kept = -(-width * BASE64_CHARACTERS // BASE64_BYTES)
         return [head + text[start : start + kept] for start in range(0, len(text), stride or 1)]
+
+    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The cursors of records as they were read, which have the values of the order's keys by their names."""
+        return self.encode_all([[row[key.of] for row in rows] for key in self.order])
 
     def decode(self, cursor: str, argument: str) -> Position:
         """The position that a cursor holds.

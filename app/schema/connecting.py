@@ -29,7 +29,6 @@ class Wants:
 class Loaded:
     """What a connection's fields are resolved from."""
 
-    plan: PagePlan
     cursors: CursorCodec
     page: Page
     figures: Figures
@@ -40,7 +39,7 @@ async def read_connection(info: ResolveInfo, perspective: Perspective | None, re
     context: Context = info.context
     plan, summary = plan_connection(info, perspective, request)
     page, figures = await asyncio.gather(context.reader.read_page(plan), context.reader.read_summary(summary))
-    return Loaded(plan, plan.cursors, page, figures)
+    return Loaded(plan.cursors, page, figures)
 
 
 async def read_connection_of_parent(info: ResolveInfo, perspective: Perspective, request: ConnectionRequest) -> Loaded:
@@ -48,7 +47,7 @@ async def read_connection_of_parent(info: ResolveInfo, perspective: Perspective,
     context: Context = info.context
     plan, summary = plan_connection(info, perspective, request)
     page, figures = await context.load_connection(plan, summary)
-    return Loaded(plan, plan.cursors, page, figures)
+    return Loaded(plan.cursors, page, figures)
 
 
 def plan_connection(

@@ -7,9 +7,7 @@ import strawberry
 from app.attendance.reading import Figures
 from app.database.pool import Row
 from app.errors import BadUserInput
-from app.plan.cursor import Position
 from app.plan.filter import Perspective, plan_perspective
-from app.plan.order import Order
 from app.plan.properties import Property
 from app.plan.summary import Aggregate
 from app.schema.arguments import collect_arguments, read_connection_arguments
@@ -183,8 +181,10 @@ class AttendanceConnection:
 
     @strawberry.field(description="The page's records with their cursors.")
     def edges(self) -> list[AttendanceEdge]:
+        rows = self.loaded.page.rows
+        cursors = self.loaded.cursors.encode_rows(rows)
         return [
-            AttendanceEdge(cursor=self.write_cursor(row), node=build_attendance(row)) for row in self.loaded.page.rows
+            AttendanceEdge(cursor=cursor, node=build_attendance(row)) for cursor, row in zip(cursors, rows, strict=True)
         ]
 
     @strawberry.field(description="The page's records without their edges.")
@@ -194,11 +194,12 @@ class AttendanceConnection:
     @strawberry.field(description="What lies around the page.")
     def page_info(self) -> PageInfo:
         page = self.loaded.page
+        ends = self.loaded.cursors.encode_rows([page.rows[0], page.rows[-1]] if page.rows else [])
         return PageInfo(
             has_next_page=page.has_next,
             has_previous_page=page.has_previous,
-            start_cursor=self.write_cursor(page.rows[0]) if page.rows else None,
-            end_cursor=self.write_cursor(page.rows[-1]) if page.rows else None,
+            start_cursor=ends[0] if ends else None,
+            end_cursor=ends[-1] if ends else None,
         )
 
     @strawberry.field(description="How many records match, whatever the page. Counted only when asked for.")
@@ -210,13 +211,6 @@ class AttendanceConnection:
     )
     def summary(self) -> AttendanceSummary:
         return AttendanceSummary(figures=self.loaded.figures)
-
-    def write_cursor(self, row: Row) -> str:
-        return self.loaded.cursors.encode(position_of(self.loaded.plan.order, row))
-
-
-def position_of(order: Order, row: Row) -> Position:
-    return tuple([row[key.of] for key in order])
 
 
 def compute_rate(figures: Figures) -> float | None:
