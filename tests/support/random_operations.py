@@ -8,7 +8,10 @@ from typing import Any
 from graphql import GraphQLObjectType, GraphQLUnionType, get_named_type, is_leaf_type
 
 from app.plan.cursor import plan_cursors
+from app.plan.filter import Operator, Perspective, plan_filter
 from app.plan.order import DEFAULT_ORDER
+from app.plan.properties import Property
+from app.schema.arguments import read_order
 from app.schema.schema import SCHEMA
 from tests.support.service import Record
 
@@ -60,6 +63,7 @@ class Content:
     bookings: list[str]
     sessions: list[str]
     cursors: list[str]
+    records: Sequence[Record]
 
 
 def gather_content(records: Sequence[Record]) -> Content:
@@ -70,6 +74,7 @@ def gather_content(records: Sequence[Record]) -> Content:
         bookings=[*(str(record.booking_id) for record in records), str(records[0].booking_id).upper()],
         sessions=[record.session_id for record in records],
         cursors=[*(codec.encode((record.id,)) for record in records), "no cursor"],
+        records=records,
     )
 
 
@@ -141,7 +146,31 @@ class Writer:
             return "(representations: $representations)"
         return "" if name != "attendances" else self.write_page_arguments(arguments)
 
+    def write_range(self, arguments: list[str]) -> str:
+        """The arguments of a page between cursors that are its own, of any order, perspective and filter."""
+        names = self.chance.sample(ORDERS[:5], self.chance.randint(0, 2))
+        if "NUMBER_OF_ATTENDEES_ASC" in names and self.chance.random() < 0.5:
+            names[names.index("NUMBER_OF_ATTENDEES_ASC")] = "NUMBER_OF_ATTENDEES_DESC"
+        given = [f"orderBy: [{', '.join(names)}]"]
+        perspective = condition = None
+        if "perspective" not in arguments or self.chance.random() < 0.5:
+            booking = self.content.records[0].booking_id
+            perspective = Perspective(Property.BOOKING_ID, booking)
+            given += [f'perspective: {{bookingId: "{booking}"}}'] if "perspective" in arguments else []
+        if self.chance.random() < 0.3:
+            given.append("filter: {status: {in: [ATTENDED, NOT_SET]}}")
+            condition = plan_filter(Property.STATUS, Operator.IN, ["ATTENDED", "NOT_SET"], "filter")
+        codec = plan_cursors(read_order(names), perspective, condition)
+        for name in self.chance.sample(["after", "before"], self.chance.randint(1, 2)):
+            record = self.pick(list(self.content.records))
+            position = tuple(getattr(record, key.of) for key in codec.order)
+            given.append(f'{name}: "{codec.encode(position)}"')
+        given.append(self.pick(["first: 1", "first: 4", "last: 1", "last: 3", "first: 0"]))
+        return f"({', '.join(given)})"
+
     def write_page_arguments(self, arguments: list[str]) -> str:
+        if self.chance.random() < 0.4:
+            return self.write_range(arguments)
         sizes = ["first: 3", "first: 3", "last: 2", "first: 0", "first: 101", "first: $size", "first: null", "last: -1"]
         orders = ", ".join(self.pick_some(ORDERS, 2))
         given = [
