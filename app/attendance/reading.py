@@ -1,8 +1,8 @@
 """Reading attendance: a plan is rendered, fetched and made into pages, figures or records."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -74,25 +74,25 @@ class AttendanceReader:
         if not plan.needs_statement:
             return dict.fromkeys(plan.aggregates, 0)
         rows = await self._fetch(render_summary(self._site_id, plan))
-        return build_figures(plan, rows[0])
+        return build_figures(plan, [rows])[0]
 
     async def read_connections(
         self, of: Property, parents: Sequence[Value], plan: PagePlan, summary: SummaryPlan
     ) -> tuple[list[Page], list[Figures]]:
-        """The same page and figures for each parent, in the parents' order; `of` says what the parents are."""
+        """The same page and figures for each parent, in the parents' order; `of` says what the parents are.
+
+        Where no cursors are wanted, GUIDs are texts.
+        """
         if not plan.needs_statement and not summary.needs_statement:
             return [EMPTY_PAGE] * len(parents), [dict.fromkeys(summary.aggregates, 0)] * len(parents)
         rows = await self._fetch(render_connections(self._site_id, of, parents, plan, summary))
-        groups: list[list[Row]] = [[] for _ in parents]
-        position_column = len(plan.columns) if plan.row_limit > 0 else 0
-        for position, group in groupby(rows, itemgetter(position_column)):
-            groups[position - 1] += group
-        return build_pages(plan, groups), [build_figures(summary, group[0]) for group in groups]
+        groups = group_rows(rows, len(plan.columns) if plan.row_limit > 0 else 0, len(parents), max(plan.row_limit, 1))
+        return build_pages(plan, groups), build_figures(summary, groups)
 
-    async def read_records(self, ids: Sequence[UUID], columns: Iterable[Property]) -> dict[UUID, Row]:
-        """The records with these ids by their id; ids that the site does not have are left out."""
+    async def read_records(self, ids: Sequence[str], columns: Iterable[Property]) -> dict[str, Row]:
+        """The records with these ids by their id; ids that the site does not have are left out. GUIDs are texts."""
         rows = await self._fetch(render_records(self._site_id, ids, columns))
-        return {row[Property.ID]: row for row in rows}
+        return {row[ID]: row for row in rows}
 
     async def _fetch(self, statement: Statement) -> list[Row]:
         """The rows of a statement. One that has failed fails again without being sent, whichever path asks for it."""
@@ -111,7 +111,23 @@ class AttendanceReader:
         return rows
 
 
-def build_pages(plan: PagePlan, groups: Sequence[list[Row]]) -> list[Page]:
+def group_rows(rows: Sequence[Row], column: int, parents: int, most: int) -> list[Sequence[Row]]:
+    """The rows of each parent, whose position is in a column: 1 to `most` of each, in the order of the parents."""
+    find_position = itemgetter(column)
+    groups = []
+    start, count = 0, len(rows)
+    for position in range(1, parents + 1):
+        end = start + most
+        if end > count or find_position(rows[end - 1]) != position:
+            end = bisect_right(rows, position, start, min(end, count), key=find_position)
+        groups.append(rows[start:end])
+        start = end
+    if start != count:
+        raise RuntimeError("rows that are not in the order of their parents")
+    return groups
+
+
+def build_pages(plan: PagePlan, groups: Sequence[Sequence[Row]]) -> list[Page]:
     """A page from each group of rows: those of one connection.
 
     Follows "HasPreviousPage" and "HasNextPage" of the Relay Cursor Connections specification, with both flags exact.
@@ -122,7 +138,7 @@ def build_pages(plan: PagePlan, groups: Sequence[list[Row]]) -> list[Page]:
     for rows in groups:
         has_before = asks_before and bool(rows[0][HAS_BEFORE])
         has_after = asks_after and bool(rows[0][HAS_AFTER])
-        kept = rows if has_rows and rows and rows[0][ID] is not None else []
+        kept = rows if has_rows and rows and rows[0][0] is not None else []
         goes_further = len(kept) > size
         if goes_further or not wants_rows:
             kept = kept[:size] if wants_rows else []
@@ -133,5 +149,8 @@ def build_pages(plan: PagePlan, groups: Sequence[list[Row]]) -> list[Page]:
     return pages
 
 
-def build_figures(plan: SummaryPlan, row: Row) -> Figures:
-    return {aggregate: row[aggregate] for aggregate in plan.aggregates} if plan.aggregates else NO_FIGURES
+def build_figures(plan: SummaryPlan, groups: Sequence[Sequence[Row]]) -> list[Figures]:
+    """The figures of each group of rows, which all of its rows have."""
+    if not plan.aggregates:
+        return [NO_FIGURES] * len(groups)
+    return [{aggregate: rows[0][aggregate] for aggregate in plan.aggregates} for rows in groups]

@@ -1,9 +1,9 @@
 """A Postgres server as operations meet it: takes a statement and a site, gives rows."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -22,11 +22,15 @@ from app.database.failures import (
 from app.database.migrations import SERVICE_ROLE, explain_unreadiness
 from app.database.pulse import Pulse
 
-Row = Mapping[str, Any]
-
 UNREACHABLE = "the database cannot be reached"
 
 logger = logging.getLogger("attendance.database")
+
+
+class Row(Protocol):
+    """A row of an answer, whose columns are found by their names or their places."""
+
+    def __getitem__(self, column: str | int, /) -> Any: ...
 
 
 class Server:

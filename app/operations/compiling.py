@@ -16,21 +16,22 @@ from graphql import (
     get_operation_ast,
 )
 
-from app.operations.coercing import Unusual, Variables, build_argument_reader
+from app.operations.arguments import build_argument_reader
+from app.operations.coercing import Unusual, Variables
 from app.operations.documents import Operation
 from app.operations.fragments import find_fragments
-from app.operations.reads import ConnectionRead, CursorsWanted, PlannedConnection, gather
+from app.operations.reads import ConnectionRead, PlannedConnection, gather
 from app.operations.record_reads import EntitiesField, EntityType, PlannedRecords, RecordField, RecordsRead
 from app.operations.sharing import SharingReader
 from app.operations.writers import (
-    ENDS,
     TYPENAME,
     RecordSource,
     load_function,
     write_connection,
-    write_function,
+    write_records,
+    write_stubs,
 )
-from app.plan.page import list_columns
+from app.plan.page import CursorsWanted, list_columns
 from app.plan.properties import Property
 from app.schema.connecting import select_connection
 from app.schema.entities import ATTENDANCE, BOOKING, SESSION
@@ -124,7 +125,8 @@ class Compiler:
     def _compile_connection(self, key: str, nodes: Sequence[FieldNode], of: Property | None = None) -> ConnectionRead:
         fields = self._selections.group_by_key(nodes)
         wants = select_connection(self._selections, nodes)
-        source = RecordSource(self._selections, list_columns(wants.page.columns))
+        has_texts = of is not None and wants.page.cursors is CursorsWanted.NONE
+        source = RecordSource(self._selections, list_columns(wants.page.columns), has_texts)
         name = self._name_function(key)
         definition = write_connection(name, fields, source)
         below = self._compile_below(source)
@@ -133,7 +135,6 @@ class Compiler:
             of=of,
             arguments=build_argument_reader(find_field("Query" if of is None else BOOKING, nodes[0]), nodes[0]),
             wants=wants,
-            cursors=self._find_cursors(nodes),
             below=below,
             write=self._load(name, definition),
         )
@@ -141,13 +142,6 @@ class Compiler:
     def _compile_below(self, source: RecordSource) -> tuple[ConnectionRead, ...]:
         self._below += len(source.below)
         return tuple(self._compile_connection(each.parameter, each.nodes, each.of) for each in source.below)
-
-    def _find_cursors(self, nodes: Sequence[FieldNode]) -> CursorsWanted:
-        connection = self._selections.group_by_name(nodes)
-        if "cursor" in self._selections.group_by_name(connection.get("edges", ())):
-            return CursorsWanted.ALL
-        page_info = self._selections.group_by_name(connection.get("pageInfo", ()))
-        return CursorsWanted.NONE if page_info.keys().isdisjoint(ENDS) else CursorsWanted.ENDS
 
     def _compile_records(self, records: Mapping[str, Sequence[FieldNode]]) -> RecordsRead:
         """All fields that read records by their ids; their one statement has the columns of all."""
@@ -168,21 +162,17 @@ class Compiler:
         return EntitiesField(key, arguments, {ATTENDANCE: record, **stubs})
 
     def _compile_record(self, key: str, nodes: Sequence[FieldNode], columns: frozenset[Property]) -> EntityType:
-        source = RecordSource(self._selections, list_columns(columns))
+        source = RecordSource(self._selections, list_columns(columns), has_texts=True)
         name = self._name_function(key)
-        expression = source.write_record(self._selections.group_by_key(nodes, ATTENDANCE))
-        parameters = ["row", *(below.parameter for below in source.below)]
-        write = self._load(name, write_function(name, parameters, expression, source.columns))
+        write = self._load(name, write_records(name, self._selections.group_by_key(nodes, ATTENDANCE), source))
         return EntityType(self._compile_below(source), write)
 
     def _compile_stub(self, key: str, nodes: Sequence[FieldNode], type_name: str) -> EntityType:
-        """A booking or a session that a representation stands for: `value` is its key, `text` as it was given."""
-        source = RecordSource(self._selections, ())
+        """The bookings or sessions that representations stand for."""
+        source = RecordSource(self._selections, (), has_texts=True)
         name = self._name_function(f"{key}_{type_name.lower()}")
         fields = self._selections.group_by_key(nodes, type_name)
-        expression = source.write_stub(type_name, fields, STUB_PROPERTIES[type_name], "value", "text")
-        parameters = ["value", "text", *(below.parameter for below in source.below)]
-        write = self._load(name, write_function(name, parameters, expression))
+        write = self._load(name, write_stubs(name, type_name, fields, STUB_PROPERTIES[type_name], source))
         return EntityType(self._compile_below(source), write)
 
     def _name_function(self, key: str) -> str:

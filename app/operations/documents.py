@@ -111,10 +111,13 @@ class Documents:
             self._persisted.register(text, reference)
         return operation
 
-    def check_request(self, operation: Operation, variables: Mapping[str, Any]) -> None:
-        """Raise RequestRefused for variables that hold too many values, or with which an operation costs too much."""
+    def check_request(self, operation: Operation, variables: Mapping[str, Any], size: int | None = None) -> None:
+        """Raise RequestRefused for variables that hold too many values, or with which an operation costs too much.
+
+        `size` is how many bytes the request came in, if that is known.
+        """
         try:
-            check_variables(self.limits, variables)
+            check_variables(self.limits, variables, size)
             check_cost(self.limits, operation.cost(variables))
         except OperationTooComplex as beyond:
             raise refuse(beyond) from beyond

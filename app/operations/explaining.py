@@ -1,7 +1,7 @@
 """Tells what a query costs: its plan, the statements it sends with what Postgres does for each, and its writer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,9 @@ from app.operations.compiling import CompiledOperation
 from app.operations.documents import Operation
 from app.operations.sharing import SharingReader
 from app.operations.variants import find_compiled
-from app.plan.page import PagePlan
+from app.plan.filter import Filter, Perspective
+from app.plan.order import OrderKey
+from app.plan.page import PagePlan, PageWants
 from app.plan.summary import SummaryPlan
 
 REFERENCE = "This operation is run by the reference path ({}): it has no plan of its own.\n"
@@ -94,19 +96,17 @@ def find_plans(planned: Any) -> list[PagePlan | SummaryPlan]:
         return find_plans(list(planned.values()))
     if isinstance(planned, list | tuple):
         return [plan for each in planned for plan in find_plans(each)]
-    if is_dataclass(planned):
-        return [plan for field in fields(planned) for plan in find_plans(getattr(planned, field.name))]
     return []
 
 
 def describe_plan(plan: PagePlan | SummaryPlan) -> str:
-    lines = [f"  {field.name}: {describe_value(getattr(plan, field.name))}" for field in fields(plan)]
+    lines = [f"  {name}: {describe_value(value)}" for name, value in plan._asdict().items()]
     return "\n".join([type(plan).__name__, *lines])
 
 
 def describe_value(value: Any) -> str:
-    if is_dataclass(value):
-        return ", ".join(f"{each.name} {describe_value(getattr(value, each.name))}" for each in fields(value))
+    if isinstance(value, Perspective | Filter | OrderKey | PageWants):
+        return ", ".join(f"{name} {describe_value(each)}" for name, each in value._asdict().items())
     if isinstance(value, tuple):
         return "; ".join(map(describe_value, value))
     return ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)

@@ -23,6 +23,7 @@ from app.settings import Settings
 LINES_A_TOKEN = 5
 BEYOND_COUNTING = 10**9
 CONTAINERS = (dict, list)
+LEAST_BYTES_A_VALUE = 2
 
 PURPOSES = {
     "characters": "how long it takes to read a document; send values as variables",
@@ -142,9 +143,13 @@ def check_cost(limits: Limits, cost: int) -> None:
         refuse_beyond(f"The operation can return {cost} records", "cost", limits.cost)
 
 
-def check_variables(limits: Limits, variables: Mapping[str, Any]) -> None:
-    """Raise OperationTooComplex for variables that hold too many values to be coerced."""
-    if variables and count_values(variables, limits.variable_values) > limits.variable_values:
+def check_variables(limits: Limits, variables: Mapping[str, Any], size: int | None = None) -> None:
+    """Raise OperationTooComplex for variables that hold too many values to be coerced.
+
+    `size` is how many bytes of JSON they came in, if that is known: few bytes need no counting.
+    """
+    may_be_many = size is None or size > limits.variable_values * LEAST_BYTES_A_VALUE
+    if may_be_many and variables and count_values(variables, limits.variable_values) > limits.variable_values:
         refuse_beyond("The variables hold too many values", "variable values", limits.variable_values)
 
 

@@ -7,15 +7,15 @@ all of them together, level by level.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.attendance.reading import NO_FIGURES, AttendanceReader, Figures, Page
 from app.database.pool import Row
-from app.operations.coercing import ArgumentReader, Unusual, Variables
+from app.operations.arguments import ArgumentReader
+from app.operations.coercing import Unusual, Variables
 from app.plan.cursor import CursorCodec, plan_cursors
 from app.plan.filter import Perspective
-from app.plan.page import PagePlan, plan_page
+from app.plan.page import CursorsWanted, PagePlan, plan_page
 from app.plan.properties import Property, Value
 from app.plan.summary import SummaryPlan
 from app.schema.arguments import ConnectionRequest, read_connection_arguments, read_perspective
@@ -24,14 +24,6 @@ from app.schema.connecting import Wants
 Written = Any
 Write = Callable[..., Written]
 Below = list[dict[Value, Written]]
-
-
-class CursorsWanted(Enum):
-    """Of which records of a page the cursors are written."""
-
-    NONE = "none"
-    ENDS = "ends"
-    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +38,6 @@ class ConnectionRead:
     of: Property | None
     arguments: ArgumentReader
     wants: Wants
-    cursors: CursorsWanted
     below: "tuple[ConnectionRead, ...]"
     write: Write
 
@@ -66,8 +57,7 @@ class ConnectionRead:
         return PlannedConnection(self, request, plan_request(perspective, request, self.wants), below)
 
 
-@dataclass(frozen=True, slots=True)
-class Plans:
+class Plans(NamedTuple):
     """The plans of a connection, and the codec of its cursors."""
 
     page: PagePlan
@@ -75,8 +65,7 @@ class Plans:
     cursors: CursorCodec
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedConnection:
+class PlannedConnection(NamedTuple):
     """A connection with its arguments read. `plans` is None where a cursor waits for the parent that it belongs to."""
 
     read: ConnectionRead
@@ -112,7 +101,7 @@ class PlannedConnection:
         self, of: Property, parents: Sequence[Value], plans: Plans, pages: Sequence[Page]
     ) -> Iterable[Sequence[str]]:
         """The cursors of each parent's page, which are of its connection alone."""
-        if self.read.cursors is CursorsWanted.NONE:
+        if self.read.wants.page.cursors is CursorsWanted.NONE:
             return [()] * len(parents)
         order, condition = plans.page.order, plans.page.condition
         codecs = [plan_cursors(order, Perspective(of, parent), condition) for parent in parents]
@@ -126,9 +115,9 @@ class PlannedConnection:
 
     def write_cursors(self, codec: CursorCodec, page: Page) -> Sequence[str]:
         """The cursors that are wanted of a page: of all its records, of its ends, or of none."""
-        if self.read.cursors is CursorsWanted.NONE or not page.rows:
+        if self.read.wants.page.cursors is CursorsWanted.NONE or not page.rows:
             return ()
-        rows = page.rows if self.read.cursors is CursorsWanted.ALL else (page.rows[0], page.rows[-1])
+        rows = page.rows if self.read.wants.page.cursors is CursorsWanted.ALL else (page.rows[0], page.rows[-1])
         return codec.encode_rows(rows)
 
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from typing import NamedTuple
 
 from app.attendance.reading import AttendanceReader
 from app.database.pool import Row
-from app.operations.coercing import ArgumentReader, Variables
+from app.operations.arguments import ArgumentReader
+from app.operations.coercing import Variables
 from app.operations.reads import ConnectionRead, PlannedConnection, Write, Written, gather, read_below
-from app.plan.properties import Property, Value, parse_guid
+from app.plan.properties import Property, Value, check_guid
 from app.schema.arguments import read_ids
 from app.schema.entities import ATTENDANCE, Reference, check_count, read_references
 
-Records = Mapping[UUID, Row]
+Records = Mapping[str, Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,19 @@ class RecordField:
 
     def plan(self, variables: Variables) -> "PlannedRecord":
         given = self.arguments.read(variables)
-        ids = read_ids(given["ids"]) if self.is_list else [parse_guid(given["id"], "id")]
+        ids = read_ids(given["ids"]) if self.is_list else [check_guid(given["id"], "id")]
         return PlannedRecord(self, ids, plan_all(self.below, variables))
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRecord:
+class PlannedRecord(NamedTuple):
     field: RecordField
-    ids: Sequence[UUID]
+    ids: Sequence[str]
     below: tuple[PlannedConnection, ...]
 
     async def answer(self, records: Records, reader: AttendanceReader) -> Written:
         rows = [records.get(each) for each in self.ids]
         below = await read_below(self.below, [row for row in rows if row is not None], reader) if self.below else ()
-        written = [None if row is None else self.field.write(row, *below) for row in rows]
+        written = self.field.write(rows, *below)
         return written if self.field.is_list else written[0]
 
 
@@ -73,38 +73,40 @@ class EntitiesField:
         representations = self.arguments.read(variables)["representations"]
         check_count(representations)
         references = read_references(representations)
-        ids = [UUID(key) for of, key, _ in references if of == ATTENDANCE]
+        ids = [key for of, key, _ in references if of == ATTENDANCE]
         below = {name: plan_all(type_.below, variables) for name, type_ in self.types.items()}
         return PlannedEntities(self, references, ids, below)
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedEntities:
+class PlannedEntities(NamedTuple):
     field: EntitiesField
     references: Sequence[Reference]
-    ids: Sequence[UUID]
+    ids: Sequence[str]
     below: Mapping[str, tuple[PlannedConnection, ...]]
 
     async def answer(self, records: Records, reader: AttendanceReader) -> Written:
-        found: dict[str, Row | None] = {str(each): records.get(each) for each in self.ids}
-        names = list(dict.fromkeys([of for of, _, _ in self.references]))
-        loaded = await gather([self._load(name, found, reader) for name in names])
+        references: dict[str, list[Reference]] = {}
+        for reference in self.references:
+            references.setdefault(reference[0], []).append(reference)
+        loaded = await gather([self._load(name, each, records, reader) for name, each in references.items()])
         if len(loaded) == 1:
-            return list(loaded[0])
-        written = dict(zip(names, map(iter, loaded), strict=True))
+            return loaded[0]
+        written = dict(zip(references, map(iter, loaded), strict=True))
         return [next(written[of]) for of, _, _ in self.references]
 
-    async def _load(self, name: str, found: Mapping[str, Row | None], reader: AttendanceReader) -> Sequence[Written]:
+    async def _load(
+        self, name: str, references: Sequence[Reference], records: Records, reader: AttendanceReader
+    ) -> Written:
         """Read what is below the entities of a type, and write them in the order of their references."""
         write = self.field.types[name].write
-        references = [each for each in self.references if each[0] == name]
+        keys = [key for _, key, _ in references]
         if name == ATTENDANCE:
-            rows = [row for row in found.values() if row is not None]
-            below = await read_below(self.below[name], rows, reader)
-            return [None if (row := found[key]) is None else write(row, *below) for _, key, _ in references]
-        parents: list[Value] = list(dict.fromkeys([key for _, key, _ in references]))
+            rows = [records.get(key) for key in keys]
+            below = await read_below(self.below[name], [row for row in rows if row is not None], reader)
+            return write(rows, *below)
+        parents: list[Value] = list(dict.fromkeys(keys))
         below = await gather([planned.answer_parents(parents, reader) for planned in self.below[name]])
-        return [write(key, text, *below) for _, key, text in references]
+        return write(references, *below)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,7 @@ class RecordsRead:
         return PlannedRecords(self, [each.plan(variables) for each in self.fields])
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRecords:
+class PlannedRecords(NamedTuple):
     read: RecordsRead
     fields: Sequence[PlannedRecord | PlannedEntities]
 

@@ -1,8 +1,8 @@
 """How a request ended, and its answer: the bytes of a result or of errors, and the verdict behind its status."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import orjson
 from graphql import DocumentNode, ExecutionResult, GraphQLError
@@ -49,8 +49,7 @@ OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """A response's body, and how the request ended."""
 
     body: bytes

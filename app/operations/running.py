@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import NamedTuple
 
 from graphql import DocumentNode, ExecutionResult, execute
 
@@ -13,7 +14,7 @@ from app.errors import (
     BadUserInput,
     ServiceError,
 )
-from app.operations.coercing import Unusual
+from app.operations.coercing import Unusual, Variables
 from app.operations.documents import Documents, Operation
 from app.operations.executing import ProjectingExecutor
 from app.operations.failures import (
@@ -37,18 +38,18 @@ logger = logging.getLogger("attendance.operations")
 MOST_VARIABLE_ERRORS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class GraphQLRequest:
+class GraphQLRequest(NamedTuple):
     """A request as the GraphQL-over-HTTP specification has it; `only_queries` for GET.
 
-    With a `reference` the query may be left out.
+    With a `reference` the query may be left out. `size` is how many bytes its variables came in at most, if known.
     """
 
     query: str | None
     operation_name: str | None = None
-    variables: dict[str, Any] = field(default_factory=dict)
+    variables: Variables = MappingProxyType({})
     only_queries: bool = False
     reference: DocumentReference | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ async def run_request(
             return write_refusal(
                 [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED, record
             )
-        service.documents.check_request(operation, request.variables)
+        service.documents.check_request(operation, request.variables, request.size)
         caller = await admit(operation, authenticate, record)
         return await run_operation(operation, request.variables, caller, service, record)
     except RequestRefused as refusal:
@@ -122,7 +123,7 @@ async def admit(
 
 async def run_operation(
     operation: Operation,
-    variables: dict[str, Any],
+    variables: Variables,
     caller: Caller | None,
     service: GraphQLService,
     record: OperationRecord,
@@ -160,7 +161,7 @@ async def run_operation(
 async def execute_document(
     document: DocumentNode,
     operation_name: str | None,
-    variables: dict[str, Any],
+    variables: Variables,
     context: Context | None,
     service: GraphQLService,
 ) -> ExecutionResult:
@@ -173,7 +174,7 @@ async def execute_document(
         document,
         root_value=service.sdl,
         context_value=context,
-        variable_values=variables,
+        variable_values=dict(variables),
         operation_name=operation_name,
         executor_class=ProjectingExecutor,
         max_coercion_errors=MOST_VARIABLE_ERRORS,

@@ -19,7 +19,8 @@ from graphql import (
 )
 
 from app.errors import BadUserInput, CursorInvalid, CursorMismatch
-from app.operations.coercing import INPUT, Unusual, VariableReader, Variables, build_variable_readers, read_variables
+from app.operations.arguments import VariableReader, build_variable_readers, read_variables
+from app.operations.coercing import INPUT, Unusual, Variables
 from app.operations.compiling import MOST_SOURCE, CompiledOperation, compile_operation
 from app.operations.documents import Operation
 from app.operations.fragments import find_fragments

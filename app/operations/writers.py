@@ -47,10 +47,14 @@ class Below:
 
 @dataclass
 class RecordSource:
-    """Writes the source for records, and notes the connections below them."""
+    """Writes the source for records, whose columns are given, and notes the connections below them.
+
+    `has_texts` says that GUIDs were read as texts.
+    """
 
     selections: Selections
     columns: Sequence[Property]
+    has_texts: bool
     below: list[Below] = field(default_factory=list)
 
     def write_record(self, fields: Fields) -> str:
@@ -63,13 +67,11 @@ class RecordSource:
             return '"Attendance"'
         of = COLUMNS_OF_FIELDS[name]
         value = f"row[{self.columns.index(of)}]"
+        text = f"str({value})" if of in GUID_PROPERTIES and not self.has_texts else value
         if name in ("booking", "session"):
-            text = f"str({value})" if of in GUID_PROPERTIES else value
             type_name = name.capitalize()
             return self.write_stub(type_name, self.selections.group_by_key(nodes, type_name), of, value, text)
-        if of in TIMES:
-            return f"write_time({value})"
-        return f"str({value})" if of in GUID_PROPERTIES else value
+        return f"write_time({value})" if of in TIMES else text
 
     def write_stub(self, type_name: str, fields: Fields, of: Property, value: str, text: str) -> str:
         """The expression of a booking or a session, of which `value` is the key and `text` how it is written."""
@@ -95,9 +97,18 @@ class RecordSource:
 def write_connection(name: str, fields: Fields, source: RecordSource) -> str:
     """The function for connections of one field: takes their pages, figures and cursors, and what is below records."""
     body = write_object([(key, write_connection_field(nodes, source)) for key, nodes in fields.items()])
-    parameters = ["connections", *(below.parameter for below in source.below)]
-    expression = f"[\n{shift(body)}\n    for page, figures, cursors in connections\n]"
-    return write_function(name, parameters, expression, source.columns)
+    return write_function(name, body, "for page, figures, cursors in connections", source)
+
+
+def write_records(name: str, fields: Fields, source: RecordSource) -> str:
+    """The function for records: takes their rows, None for each that there is not, and what is below them."""
+    return write_function(name, f"None if row is None else {source.write_record(fields)}", "for row in rows", source)
+
+
+def write_stubs(name: str, type_name: str, fields: Fields, of: Property, source: RecordSource) -> str:
+    """The function for bookings or sessions: takes the references to them, and what is below them."""
+    body = source.write_stub(type_name, fields, of, "value", "text")
+    return write_function(name, body, "for _, value, text in references", source)
 
 
 def write_connection_field(nodes: Sequence[FieldNode], source: RecordSource) -> str:
@@ -145,9 +156,11 @@ def write_summary_field(nodes: Sequence[FieldNode]) -> str:
     return f'fit_integer(figures["{FIGURES[name]}"], "summary.{name}")'
 
 
-def write_function(name: str, parameters: Sequence[str], expression: str, layout: Sequence[Property] = ()) -> str:
-    """A function of one expression; `layout` are the columns of its row."""
-    comment = f"    # A row is: {', '.join(layout)}.\n" if layout else ""
+def write_function(name: str, item: str, loop: str, source: RecordSource) -> str:
+    """A function that writes an item for each turn of a loop, over the parameter that the loop ends with."""
+    parameters = [loop.split()[-1], *(below.parameter for below in source.below)]
+    comment = f"    # A row is: {', '.join(source.columns)}.\n" if source.columns else ""
+    expression = f"[\n{shift(item)}\n    {loop}\n]"
     return f"def {name}({', '.join(parameters)}):\n{comment}    return {dedent_body(expression)}\n"
 
 

@@ -8,11 +8,10 @@ groups of three bytes exactly, so their text is made once and each cursor only a
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from operator import attrgetter, methodcaller
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
@@ -33,8 +32,7 @@ LARGEST_INTEGER = 2**31 - 1
 Position = tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CursorCodec:
+class CursorCodec(NamedTuple):
     """Writes and reads the cursors of one (order, perspective, filter)."""
 
     order: Order
@@ -63,7 +61,7 @@ class CursorCodec:
         kept = -(-width * BASE64_CHARACTERS // BASE64_BYTES)
         return [head + text[start : start + kept] for start in range(0, len(text), stride or 1)]
 
-    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def encode_rows(self, rows: Sequence[Any]) -> list[str]:
         """The cursors of records as they were read, which have the values of the order's keys by their names."""
         return self.encode_all([[row[key.of] for row in rows] for key in self.order])
 

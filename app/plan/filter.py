@@ -1,11 +1,11 @@
 """Which records to read: the perspective of a booking or a session, and at most one filter on one property."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from app.errors import BadUserInput
-from app.plan.properties import STATUSES, Property, Value, parse_value
+from app.plan.properties import GUID_PROPERTIES, STATUSES, Property, Value, find_guids, parse_value
 
 MOST_VALUES = 100
 
@@ -20,16 +20,14 @@ class Operator(StrEnum):
     GE = "ge"
 
 
-@dataclass(frozen=True, slots=True)
-class Perspective:
+class Perspective(NamedTuple):
     """The records of one booking or of one session. `of` is BOOKING_ID or SESSION_ID."""
 
     of: Property
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(NamedTuple):
     """One condition on one property; for IN, `value` is a sorted tuple of distinct values."""
 
     of: Property
@@ -73,8 +71,9 @@ def plan_values(of: Property, values: Sequence[str | int], argument: str) -> tup
         raise BadUserInput(
             f"`{argument}` takes at most {MOST_VALUES} values; {len(values)} were given.", argument=argument
         )
-    parsed = {
+    parsed: Sequence[Value] | None = find_guids(values) if of in GUID_PROPERTIES else None
+    parsed = parsed or [
         parse_value(of, value, argument, place=f"; value {position} of the list is not one")
         for position, value in enumerate(values, start=1)
-    }
-    return tuple(sorted(parsed))
+    ]
+    return tuple(sorted(set(parsed)))

@@ -1,7 +1,7 @@
 """In which order to read: up to five properties, with `id` as the last tie-breaker."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.errors import BadUserInput
 from app.plan.properties import Property
@@ -9,8 +9,7 @@ from app.plan.properties import Property
 ARGUMENT = "orderBy"
 
 
-@dataclass(frozen=True, slots=True)
-class OrderKey:
+class OrderKey(NamedTuple):
     """A property to order by. Only the number of attendees is ever descending."""
 
     of: Property

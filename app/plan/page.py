@@ -1,7 +1,8 @@
 """Which page to read: from which end of the order, how many records, between which positions."""
 
 from collections.abc import Container
-from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 from app.errors import BadUserInput
 from app.plan.cursor import CursorCodec, Position, plan_cursors
@@ -13,8 +14,7 @@ DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class PageArguments:
+class PageArguments(NamedTuple):
     """The page arguments of a connection as the caller gave them; None is absent."""
 
     first: int | None = None
@@ -23,18 +23,28 @@ class PageArguments:
     before: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PageWants:
-    """What the caller selected of a page: whether its records or cursors, which properties, and which flags."""
+class CursorsWanted(StrEnum):
+    """Of which records of a page the cursors are written."""
+
+    NONE = "none"
+    ENDS = "ends"
+    ALL = "all"
+
+
+class PageWants(NamedTuple):
+    """What the caller selected of a page: whether its records, which cursors, which properties, and which flags.
+
+    `rows` says whether records are read, be it for their cursors alone.
+    """
 
     rows: bool = False
+    cursors: CursorsWanted = CursorsWanted.NONE
     columns: frozenset[Property] = frozenset()
     has_next: bool = False
     has_previous: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PagePlan:
+class PagePlan(NamedTuple):
     """One page of one connection. `perspective` is None for the whole site.
 
     `backward` reads the page from the end of the order. A record more than `size` is read when `probes_further`

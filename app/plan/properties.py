@@ -1,12 +1,15 @@
 """The properties of an attendance record, and how a caller's values for them are read."""
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from app.errors import BadUserInput
 
 GUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+GUIDS_PATTERN = re.compile(rf"(?:{GUID_PATTERN.pattern} )+")
 SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")
 
 Value = UUID | str | int
@@ -45,6 +48,16 @@ def check_guid(text: str, argument: str, *, place: str = "") -> str:
     return text.lower()
 
 
+def find_guids(given: Sequence[Any]) -> list[str] | None:
+    """The same of many at once; None unless each of them is the text of a GUID."""
+    try:
+        joined = " ".join(given).lower()
+    except TypeError:
+        return None
+    found = joined.split(" ")
+    return found if len(found) == len(given) and GUIDS_PATTERN.fullmatch(joined + " ") else None
+
+
 def parse_text(text: str, argument: str, *, place: str = "") -> str:
     """Check that Postgres can hold a text. Raises BadUserInput naming the argument."""
     if "\0" in text or SURROGATE_PATTERN.search(text) is not None:
@@ -53,9 +66,9 @@ def parse_text(text: str, argument: str, *, place: str = "") -> str:
 
 
 def parse_value(of: Property, value: str | int, argument: str, *, place: str = "") -> Value:
-    """Read a caller's value of a property. Raises BadUserInput naming the argument."""
+    """Read a caller's value of a property; a GUID stays a text. Raises BadUserInput naming the argument."""
     if isinstance(value, int):
         return value
     if of in GUID_PROPERTIES:
-        return parse_guid(value, argument, place=place)
+        return check_guid(value, argument, place=place)
     return parse_text(value, argument, place=place)

@@ -1,7 +1,7 @@
 """What to add up over all records that match, whatever the page."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from app.plan.filter import Filter, Perspective
 
@@ -16,8 +16,7 @@ class Aggregate(StrEnum):
     ATTENDEES = "attendees"
 
 
-@dataclass(frozen=True, slots=True)
-class SummaryPlan:
+class SummaryPlan(NamedTuple):
     """The figures to compute for one connection; `aggregates` is what was selected."""
 
     perspective: Perspective | None

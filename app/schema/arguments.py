@@ -4,10 +4,9 @@ Resolvers and compiled operations read their arguments here, whatever they were 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
-from uuid import UUID
+from typing import Any, NamedTuple
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
@@ -16,7 +15,7 @@ from app.errors import BadUserInput
 from app.plan.filter import Filter, Operator, Perspective, plan_filter, plan_perspective
 from app.plan.order import DEFAULT_ORDER, Order, plan_order
 from app.plan.page import PageArguments
-from app.plan.properties import parse_guid
+from app.plan.properties import check_guid, find_guids
 from app.schema.names import ORDER_KEYS, PROPERTIES_OF_FIELDS
 
 MOST_IDS = 100
@@ -24,8 +23,7 @@ MOST_IDS = 100
 Arguments = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionRequest:
+class ConnectionRequest(NamedTuple):
     """What the arguments ask for that all connection fields share."""
 
     condition: Filter | None
@@ -61,12 +59,12 @@ def read_order(given: Sequence[str] | None) -> Order:
     return plan_order([ORDER_KEYS[name] for name in given]) if given else DEFAULT_ORDER
 
 
-def read_ids(given: Sequence[str]) -> list[UUID]:
+def read_ids(given: Sequence[str]) -> list[str]:
     """The ids of the `nodes` field. Raises BadUserInput for more than 100, or when one is no GUID."""
     if len(given) > MOST_IDS:
         raise BadUserInput(f"`ids` takes at most {MOST_IDS} ids; {len(given)} were given.", argument="ids")
-    return [
-        parse_guid(text, "ids", place=f"; id {position} of the list is not one")
+    return find_guids(given) or [
+        check_guid(text, "ids", place=f"; id {position} of the list is not one")
         for position, text in enumerate(given, start=1)
     ]
 

@@ -8,9 +8,9 @@ from typing import Any
 from graphql import FieldNode
 
 from app.attendance.reading import Figures, Page
-from app.plan.cursor import CursorCodec
+from app.database.pool import Row
 from app.plan.filter import Perspective
-from app.plan.page import PagePlan, PageWants, plan_page
+from app.plan.page import CursorsWanted, PagePlan, PageWants, plan_page
 from app.plan.summary import Aggregate, SummaryPlan
 from app.schema.arguments import ConnectionRequest
 from app.schema.context import Context
@@ -29,9 +29,14 @@ class Wants:
 class Loaded:
     """What a connection's fields are resolved from."""
 
-    cursors: CursorCodec
+    plan: PagePlan
     page: Page
     figures: Figures
+
+    def write_cursors(self, rows: Sequence[Row]) -> list[str]:
+        """The cursors of rows; an empty text for each where no cursor is selected."""
+        is_wanted = self.plan.wants.cursors is not CursorsWanted.NONE
+        return self.plan.cursors.encode_rows(rows) if is_wanted else [""] * len(rows)
 
 
 async def read_connection(info: ResolveInfo, perspective: Perspective | None, request: ConnectionRequest) -> Loaded:
@@ -39,7 +44,7 @@ async def read_connection(info: ResolveInfo, perspective: Perspective | None, re
     context: Context = info.context
     plan, summary = plan_connection(info, perspective, request)
     page, figures = await asyncio.gather(context.reader.read_page(plan), context.reader.read_summary(summary))
-    return Loaded(plan.cursors, page, figures)
+    return Loaded(plan, page, figures)
 
 
 async def read_connection_of_parent(info: ResolveInfo, perspective: Perspective, request: ConnectionRequest) -> Loaded:
@@ -47,7 +52,7 @@ async def read_connection_of_parent(info: ResolveInfo, perspective: Perspective,
     context: Context = info.context
     plan, summary = plan_connection(info, perspective, request)
     page, figures = await context.load_connection(plan, summary)
-    return Loaded(plan.cursors, page, figures)
+    return Loaded(plan, page, figures)
 
 
 def plan_connection(

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
@@ -25,7 +24,7 @@ LoadedOfParents = tuple[list[Page], list[Figures]]
 class RecordRequest:
     """A record by its id, and the properties wanted of it."""
 
-    id: UUID
+    id: str
     columns: frozenset[Property]
 
 
@@ -43,11 +42,11 @@ class Context:
         """The page and figures of one parent, which the plans' perspective names."""
         return self._connections.load((plan, summary))
 
-    def load_record(self, record_id: UUID, columns: frozenset[Property]) -> Awaitable[Row | None]:
+    def load_record(self, record_id: str, columns: frozenset[Property]) -> Awaitable[Row | None]:
         """A record, or None where the site has none with this id."""
         return self._records.load(RecordRequest(record_id, columns))
 
-    def load_records(self, ids: Sequence[UUID], columns: frozenset[Property]) -> Awaitable[list[Row | None]]:
+    def load_records(self, ids: Sequence[str], columns: frozenset[Property]) -> Awaitable[list[Row | None]]:
         """Records in the order of their ids, with None for each that the site does not have."""
         return self._records.load_many([RecordRequest(record_id, columns) for record_id in ids])
 
@@ -61,7 +60,7 @@ class Context:
         """Plans that differ in their parent alone are read together; a failure is the result of its own plans."""
         groups: dict[tuple[Property, ConnectionPlan], list[int]] = {}
         for position, (page, summary) in enumerate(plans):
-            shape = (replace(page, perspective=None), replace(summary, perspective=None))
+            shape = (page._replace(perspective=None), summary._replace(perspective=None))
             groups.setdefault((parent_of(page).of, shape), []).append(position)
         reads = [
             self.reader.read_connections(of, [parent_of(plans[position][0]).value for position in positions], *shape)

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any
-from uuid import UUID
 
 import strawberry
 from strawberry.federation.schema import FederationAny
 
 from app.errors import BadUserInput
-from app.plan.properties import GUID_PATTERN, check_guid, parse_text
+from app.plan.properties import check_guid, find_guids, parse_text
 from app.plan.write import LONGEST_SESSION_ID
 from app.schema.permissions import METADATA_KEY, Permission
 from app.schema.selection import ResolveInfo, select_columns, selections_of
@@ -46,8 +45,8 @@ async def resolve_entities(info: ResolveInfo, representations: list[FederationAn
     """
     check_count(representations)
     stubs = [build_stub(representation) for representation in representations]
-    records = await load_attendances(info, [each for each in stubs if isinstance(each, UUID)])
-    entities: list[Any] = [records[each] if isinstance(each, UUID) else each for each in stubs]
+    records = await load_attendances(info, [each for each in stubs if isinstance(each, str)])
+    entities: list[Any] = [records[each] if isinstance(each, str) else each for each in stubs]
     return entities
 
 
@@ -60,29 +59,28 @@ def check_count(representations: Sequence[object]) -> None:
         )
 
 
-def build_stub(representation: object) -> Booking | Session | UUID | BadUserInput:
+def build_stub(representation: object) -> Booking | Session | str | BadUserInput:
     """What a representation stands for: a stub, the id of a record, or the error of a malformed one."""
     try:
         of, key, text = read_reference(representation)
     except BadUserInput as malformed:
         return malformed
     if of == ATTENDANCE:
-        return UUID(key)
+        return key
     return (Booking if of == BOOKING else Session)(id=strawberry.ID(text))
 
 
-def read_references(representations: Sequence[object]) -> list[Reference]:
+def read_references(representations: Sequence[Any]) -> list[Reference]:
     """The entities that representations refer to, at once where they are as usual. Raises BadUserInput."""
-    is_guid = GUID_PATTERN.fullmatch
-    references: list[Reference] = []
-    for given in representations:
-        if type(given) is dict:
-            of, text = given.get("__typename"), given.get("id")
-            if type(of) is str and of in GUID_TYPES and type(text) is str and is_guid(text):
-                references.append((of, text.lower(), text))
-                continue
-        references.append(read_reference(given))
-    return references
+    try:
+        names = [given["__typename"] for given in representations]
+        texts = [given["id"] for given in representations]
+        keys = find_guids(texts) if GUID_TYPES.issuperset(names) else None
+    except (KeyError, TypeError):
+        keys = None
+    if keys is None:
+        return [read_reference(given) for given in representations]
+    return list(zip(names, keys, texts, strict=True))
 
 
 def read_reference(representation: object) -> Reference:
@@ -101,7 +99,7 @@ def read_reference(representation: object) -> Reference:
     return type_name, check_guid(key, KEY_ARGUMENT), key
 
 
-async def load_attendances(info: ResolveInfo, ids: Sequence[UUID]) -> dict[UUID, Attendance | None]:
+async def load_attendances(info: ResolveInfo, ids: Sequence[str]) -> dict[str, Attendance | None]:
     """The records of the caller's site by their ids, None for each that it does not have."""
     columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes, of="Attendance"))
     rows = await info.context.load_records(ids, columns)

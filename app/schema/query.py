@@ -2,7 +2,7 @@
 
 import strawberry
 
-from app.plan.properties import parse_guid
+from app.plan.properties import check_guid
 from app.schema.arguments import collect_arguments, read_connection_arguments, read_ids, read_perspective
 from app.schema.connecting import read_connection
 from app.schema.entities import SubgraphQuery
@@ -81,5 +81,5 @@ class Query(SubgraphQuery):
 
 async def read_record(info: ResolveInfo, text: str, argument: str) -> Attendance | None:
     columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes, RECORD))
-    row = await info.context.load_record(parse_guid(text, argument), columns)
+    row = await info.context.load_record(check_guid(text, argument), columns)
     return None if row is None else build_attendance(row)

@@ -20,7 +20,7 @@ from graphql import (
     is_abstract_type,
 )
 
-from app.plan.page import PageWants
+from app.plan.page import CursorsWanted, PageWants
 from app.plan.properties import Property
 from app.plan.summary import Aggregate
 from app.schema.names import COLUMNS_OF_FIELDS
@@ -28,6 +28,7 @@ from app.schema.names import COLUMNS_OF_FIELDS
 Fields = dict[str, list[FieldNode]]
 
 RECORD = "Attendance"
+END_CURSORS = frozenset({"startCursor", "endCursor"})
 AGGREGATES_OF_FIELDS = {
     "total": {Aggregate.TOTAL},
     "attended": {Aggregate.ATTENDED},
@@ -126,13 +127,20 @@ def select_page(selections: Selections, connection: Fields) -> PageWants:
     edges = selections.group_by_name(connection.get("edges", ()))
     page_info = selections.group_by_name(connection.get("pageInfo", ()))
     records = selections.group_by_name([*edges.get("node", ()), *connection.get("nodes", ())], RECORD)
+    cursors = select_cursors(edges, page_info)
     return PageWants(
-        rows=not connection.keys().isdisjoint({"edges", "nodes"})
-        or not page_info.keys().isdisjoint({"startCursor", "endCursor"}),
+        rows=cursors is not CursorsWanted.NONE or not connection.keys().isdisjoint({"edges", "nodes"}),
+        cursors=cursors,
         columns=select_columns(records),
         has_next="hasNextPage" in page_info,
         has_previous="hasPreviousPage" in page_info,
     )
+
+
+def select_cursors(edges: Fields, page_info: Fields) -> CursorsWanted:
+    if "cursor" in edges:
+        return CursorsWanted.ALL
+    return CursorsWanted.NONE if page_info.keys().isdisjoint(END_CURSORS) else CursorsWanted.ENDS
 
 
 def select_columns(record: Fields) -> frozenset[Property]:

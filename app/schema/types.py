@@ -182,7 +182,7 @@ class AttendanceConnection:
     @strawberry.field(description="The page's records with their cursors.")
     def edges(self) -> list[AttendanceEdge]:
         rows = self.loaded.page.rows
-        cursors = self.loaded.cursors.encode_rows(rows)
+        cursors = self.loaded.write_cursors(rows)
         return [
             AttendanceEdge(cursor=cursor, node=build_attendance(row)) for cursor, row in zip(cursors, rows, strict=True)
         ]
@@ -194,7 +194,7 @@ class AttendanceConnection:
     @strawberry.field(description="What lies around the page.")
     def page_info(self) -> PageInfo:
         page = self.loaded.page
-        ends = self.loaded.cursors.encode_rows([page.rows[0], page.rows[-1]] if page.rows else [])
+        ends = self.loaded.write_cursors([page.rows[0], page.rows[-1]] if page.rows else [])
         return PageInfo(
             has_next_page=page.has_next,
             has_previous_page=page.has_previous,

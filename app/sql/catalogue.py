@@ -1,8 +1,10 @@
 """The closed catalogue of identifiers that statements may name, quoted."""
 
+from collections.abc import Iterable
+
 from app.plan.order import OrderKey
-from app.plan.properties import Property
-from app.sql.fragment import Fragment, sql
+from app.plan.properties import GUID_PROPERTIES, Property
+from app.sql.fragment import Fragment, join, sql
 
 TABLE = sql('"attendance"')
 SITE = sql('"site_id"')
@@ -15,6 +17,17 @@ COLUMN_TYPES = {
     Property.STATUS: sql("text"),
     Property.NUMBER_OF_ATTENDEES: sql("integer"),
 }
+
+
+def name_texts(columns: Iterable[Property]) -> Fragment:
+    """Columns of rows that have been read, GUIDs as their texts: those are what a response holds.
+
+    No ORDER BY may stand beside them, for it would sort by the texts.
+    """
+    return join(
+        ", ",
+        [sql("{}::text AS {}", COLUMNS[of], COLUMNS[of]) if of in GUID_PROPERTIES else COLUMNS[of] for of in columns],
+    )
 
 
 def name_order_column(key: OrderKey) -> Fragment:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from app.plan.page import PagePlan
+from app.plan.page import CursorsWanted, PagePlan
 from app.plan.properties import Property, Value
 from app.plan.summary import SummaryPlan
-from app.sql.catalogue import COLUMNS
+from app.sql.catalogue import COLUMNS, name_texts
 from app.sql.conditions import (
     Bound,
     bound_at,
@@ -65,7 +65,8 @@ def render_connections(
     """The same page and figures for each of the parents, which are bookings or sessions as `of` says.
 
     A row begins with the plan's columns, null for an empty page; then it has the parent's position in `parents`,
-    counted from 1, and the figures. The plans are of one connection: their filters are one.
+    counted from 1, and the figures. Where no cursors are wanted, which are made of GUIDs, GUIDs are texts. The plans
+    are of one connection: their filters are one.
     """
     shape = (of, shape_page(plan), shape_summary(summary))
     template = CONNECTIONS.find(shape, lambda: build_connections(of, plan, summary))
@@ -77,7 +78,7 @@ def build_connections(of: Property, plan: PagePlan, summary: SummaryPlan) -> Tem
     site = SITE_VALUE
     source = find_slice(site, of, WANTED, plan.order, check_filter(plan.condition))
     after, before = bound_page(source, plan)
-    sources, outputs = [unnest_values(of, MANY_VALUES)], [sql("page.*")] if plan.row_limit > 0 else []
+    sources, outputs = [unnest_values(of, MANY_VALUES)], [select_outputs(plan)] if plan.row_limit > 0 else []
     outputs.append(sql(f"wanted.position AS {PARENT_POSITION}"))
     if summary.aggregates:
         figures = select_figures(find_slice(site, of, WANTED, plan.order, check_filter(summary.condition)), summary)
@@ -91,6 +92,10 @@ def build_connections(of: Property, plan: PagePlan, summary: SummaryPlan) -> Tem
         page = select_page(source, plan, after, before)
         sources.append(sql("LEFT JOIN LATERAL (\n{}\n) AS page ON TRUE", page))
     return sql("SELECT {}\nFROM {}", join(", ", outputs), join("\n", sources)).to_template(site)
+
+
+def select_outputs(plan: PagePlan) -> Fragment:
+    return name_texts(plan.columns) if plan.wants.cursors is CursorsWanted.NONE else sql("page.*")
 
 
 def bound_page(source: Source, plan: PagePlan) -> tuple[Bound | None, Bound | None]:

@@ -1,7 +1,6 @@
 """`extensions.cost`: what an operation took, for whoever asks by a header."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -24,4 +23,4 @@ def add_cost(response: Response, record: OperationRecord, variables: Mapping[str
     told: dict[str, Any] = {"statements": record.statements, "rows": record.rows, "path": record.path}
     if record.path is not None or record.limit == BEYOND_COST:
         told["cost"] = record.operation.cost(variables)
-    return replace(response, body=response.body[:-1] + b',"extensions":' + orjson.dumps({"cost": told}) + b"}")
+    return response._replace(body=response.body[:-1] + b',"extensions":' + orjson.dumps({"cost": told}) + b"}")

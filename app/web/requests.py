@@ -42,7 +42,7 @@ def check_body_type(headers: Mapping[bytes, bytes]) -> None:
 
 def parse_body(body: bytes) -> GraphQLRequest:
     """The request that a POST holds. Raises HTTPRefusal."""
-    return build_request(parse_json(body, "The body"), only_queries=False)
+    return build_request(parse_json(body, "The body"), len(body), only_queries=False)
 
 
 def parse_query_string(query_string: bytes) -> GraphQLRequest:
@@ -56,7 +56,7 @@ def parse_query_string(query_string: bytes) -> GraphQLRequest:
     for name in ("variables", "extensions"):
         if name in parameters:
             parameters[name] = parse_json(parameters[name], f"`{name}`", argument=name)
-    return build_request(parameters, only_queries=True)
+    return build_request(parameters, len(query_string), only_queries=True)
 
 
 def parse_json(content: bytes | str, what: str, *, argument: str | None = None) -> Any:
@@ -66,8 +66,10 @@ def parse_json(content: bytes | str, what: str, *, argument: str | None = None) 
         raise HTTPRefusal(400, f"{what} must be JSON.", argument=argument) from failure
 
 
-def build_request(parameters: object, *, only_queries: bool) -> GraphQLRequest:
-    """Follows "Request Parameters" of the GraphQL-over-HTTP specification."""
+def build_request(parameters: object, size: int, *, only_queries: bool) -> GraphQLRequest:
+    """The request of parameters that came in so many bytes. Raises HTTPRefusal.
+
+    Follows "Request Parameters" of the GraphQL-over-HTTP specification."""
     if isinstance(parameters, list):
         raise HTTPRefusal(400, "Several requests in one are not supported: send each on its own.")
     if not isinstance(parameters, dict):
@@ -82,6 +84,7 @@ def build_request(parameters: object, *, only_queries: bool) -> GraphQLRequest:
         take_optional(parameters, "variables", dict, "an object") or {},
         only_queries,
         reference,
+        size,
     )
 
 

@@ -113,7 +113,7 @@ WHERE ("status" = $3) IS TRUE
 ORDER BY "number_of_attendees_descending", "id"
 LIMIT 3""",
     "connections": """\
-SELECT page.*, wanted.position AS parent_position, figures.*
+SELECT "status", "id"::text AS "id", wanted.position AS parent_position, figures.*
 FROM unnest($2::uuid[]) WITH ORDINALITY AS wanted (value, position)
 CROSS JOIN LATERAL (
 SELECT count(*) AS total
@@ -130,7 +130,7 @@ ORDER BY "id"
 LIMIT 3
 ) AS page ON TRUE""",
     "records": """\
-SELECT record.*
+SELECT "id"::text AS "id", "status"
 FROM unnest($2::uuid[]) WITH ORDINALITY AS wanted (value, position)
 CROSS JOIN LATERAL (
 SELECT "id", "status"

@@ -1,0 +1,156 @@
+"""What an operation is given: its variables, and its fields' arguments, in which literals and variables may mix.
+
+Both are read by functions that are built once, to plain values; what is unusual is left to the reference path. Follows
+"Coercing Variable Values" and "Coercing Field Arguments" of the GraphQL specification.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    BooleanValueNode,
+    FieldNode,
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLID,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLInt,
+    GraphQLString,
+    IntValueNode,
+    ListValueNode,
+    NonNullTypeNode,
+    NullValueNode,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    ValueNode,
+    VariableNode,
+    is_list_type,
+    is_non_null_type,
+    type_from_ast,
+)
+from graphql.pyutils import Undefined
+
+from app.operations.coercing import INPUT, Coerce, Unusual, Variables, find_coercer, is_one, refuse
+from app.schema.schema import SCHEMA
+
+ReadValue = Callable[[Variables], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VariableReader:
+    """One variable of an operation; `default` is Undefined where there is none."""
+
+    name: str
+    coerce: Coerce
+    default: Any
+    is_required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentReader:
+    """The arguments of a field, as plain values by their names; `read` needs the variables unless all are constant."""
+
+    readers: Sequence[tuple[str, ReadValue]]
+    is_constant: bool
+
+    def read(self, variables: Variables) -> dict[str, Any]:
+        """The arguments that are given. Raises Unusual where null is given for what has none."""
+        values = ((name, read(variables)) for name, read in self.readers)
+        return {name: value for name, value in values if value is not Undefined}
+
+
+def read_variables(readers: Sequence[VariableReader], given: Variables) -> dict[str, Any]:
+    """The variables of an operation, without those that are absent. Raises Unusual."""
+    values: dict[str, Any] = {}
+    for reader in readers:
+        if reader.name in given:
+            values[reader.name] = reader.coerce(given[reader.name])
+        elif reader.default is not Undefined:
+            values[reader.name] = reader.default
+        elif reader.is_required:
+            raise Unusual(INPUT)
+    return values
+
+
+def build_variable_readers(operation: OperationDefinitionNode) -> tuple[VariableReader, ...]:
+    """How an operation's variables are read. Raises Unusual for a default value that is."""
+    readers = []
+    for definition in operation.variable_definitions or ():
+        type_: Any = type_from_ast(SCHEMA, definition.type)
+        default = Undefined if definition.default_value is None else read_constant(definition.default_value, type_)
+        is_required = isinstance(definition.type, NonNullTypeNode)
+        readers.append(VariableReader(definition.variable.name.value, find_coercer(type_), default, is_required))
+    return tuple(readers)
+
+
+def build_argument_reader(field: GraphQLField, node: FieldNode) -> ArgumentReader:
+    """How a field's arguments are read; one that is absent has its default in the plan."""
+    values = [(each.name.value, each.value) for each in node.arguments or ()]
+    readers = [(name, build_value_reader(value, field.args[name].type)) for name, value in values]
+    return ArgumentReader(readers, not any(holds_variable(value) for _, value in values))
+
+
+def holds_variable(node: ValueNode) -> bool:
+    if isinstance(node, ListValueNode):
+        return any(map(holds_variable, node.values))
+    if isinstance(node, ObjectValueNode):
+        return any(holds_variable(field.value) for field in node.fields)
+    return isinstance(node, VariableNode)
+
+
+def read_constant(node: ValueNode, type_: GraphQLInputType) -> Any:
+    return build_value_reader(node, type_)({})
+
+
+def build_value_reader(node: ValueNode, type_: Any) -> ReadValue:
+    """How a value in a document is read, of which variables may be a part. Follows "Input Coercion"."""
+    if is_non_null_type(type_):
+        read_present = build_value_reader(node, type_.of_type)
+        return lambda variables: refuse() if (value := read_present(variables)) is None else value
+    if isinstance(node, VariableNode):
+        name = node.name.value
+        return lambda variables: variables.get(name, Undefined)
+    if isinstance(node, NullValueNode):
+        return lambda _: None
+    if is_list_type(type_):
+        return build_list_reader(node, type_.of_type)
+    if isinstance(type_, GraphQLInputObjectType) and isinstance(node, ObjectValueNode):
+        return build_object_reader(node, type_)
+    value = read_leaf(node, type_)
+    return lambda _: value
+
+
+def build_list_reader(node: ValueNode, item_type: Any) -> ReadValue:
+    """One item that is no list stands for a list of it; an absent variable in a list is null."""
+    items = node.values if isinstance(node, ListValueNode) else (node,)
+    readers = [build_value_reader(item, item_type) for item in items]
+
+    def read(variables: Variables) -> list[Any]:
+        values = [reader(variables) for reader in readers]
+        return [None if value is Undefined else value for value in values]
+
+    return read
+
+
+def build_object_reader(node: ObjectValueNode, type_: GraphQLInputObjectType) -> ReadValue:
+    given = {field.name.value: field.value for field in node.fields}
+    readers = [(name, build_value_reader(value, type_.fields[name].type)) for name, value in given.items()]
+
+    def read(variables: Variables) -> dict[str, Any]:
+        values = {name: value for name, reader in readers if (value := reader(variables)) is not Undefined}
+        return values if not type_.is_one_of or is_one(values) else refuse()
+
+    return read
+
+
+def read_leaf(node: Any, type_: Any) -> Any:
+    """A leaf in a document, which validation has found to be of its type. An ID may be written as a number."""
+    if type_ is GraphQLInt:
+        return int(node.value) if isinstance(node, IntValueNode) else refuse()
+    if type_ is GraphQLBoolean:
+        return node.value if isinstance(node, BooleanValueNode) else refuse()
+    is_text = type_ in (GraphQLID, GraphQLString) or isinstance(type_, GraphQLEnumType)
+    return node.value if is_text else refuse()
