@@ -1,7 +1,7 @@
 """Reading attendance: a plan is rendered, fetched and made into pages, figures or records."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import NamedTuple, Protocol
@@ -89,7 +89,7 @@ class AttendanceReader:
         groups = group_rows(rows, len(plan.columns) if plan.row_limit > 0 else 0, len(parents), max(plan.row_limit, 1))
         return build_pages(plan, groups), build_figures(summary, groups)
 
-    async def read_records(self, ids: Sequence[str], columns: Iterable[Property]) -> dict[str, Row]:
+    async def read_records(self, ids: Sequence[str], columns: frozenset[Property]) -> dict[str, Row]:
         """The records with these ids by their id; ids that the site does not have are left out. GUIDs are texts."""
         rows = await self._fetch(render_records(self._site_id, ids, columns))
         return {row[ID]: row for row in rows}
@@ -120,10 +120,11 @@ def group_rows(rows: Sequence[Row], column: int, parents: int, most: int) -> lis
         end = start + most
         if end > count or find_position(rows[end - 1]) != position:
             end = bisect_right(rows, position, start, min(end, count), key=find_position)
-        groups.append(rows[start:end])
+        group = rows[start:end]
+        if not group or find_position(group[0]) != position:
+            raise RuntimeError("rows that are not in the order of their parents")
+        groups.append(group)
         start = end
-    if start != count:
-        raise RuntimeError("rows that are not in the order of their parents")
     return groups
 
 
@@ -134,6 +135,8 @@ def build_pages(plan: PagePlan, groups: Sequence[Sequence[Row]]) -> list[Page]:
     """
     size, backward, has_rows, wants_rows = plan.size, plan.backward, plan.row_limit > 0, plan.wants.rows
     asks_before, asks_after = plan.asks_before, plan.asks_after
+    if wants_rows and has_rows and not (backward or asks_before or asks_after or plan.probes_further):
+        return [make_page((rows if rows and rows[0][0] is not None else [], False, False)) for rows in groups]
     pages = []
     for rows in groups:
         has_before = asks_before and bool(rows[0][HAS_BEFORE])

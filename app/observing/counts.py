@@ -60,8 +60,9 @@ class OperationCounts:
             self._count(record)
 
     def _count(self, record: OperationRecord) -> None:
-        kind, outcome = record.type or UNKNOWN, record.outcome or UNKNOWN
-        self._operations[self._find_name(record), kind, outcome] += 1
+        label = record.label
+        kind, outcome = label.type or UNKNOWN, record.outcome or UNKNOWN
+        self._operations[self._find_name(label.name, record), kind, outcome] += 1
         durations = self._durations.get(kind)
         if durations is None:
             durations = self._durations[kind] = Durations()
@@ -75,8 +76,7 @@ class OperationCounts:
         if record.limit is not None or outcome == OperationTooComplex.code:
             self._limits[record.limit or "document"] += 1
 
-    def _find_name(self, record: OperationRecord) -> str:
-        name = record.name
+    def _find_name(self, name: str | None, record: OperationRecord) -> str:
         if name is None:
             return ANONYMOUS
         if name in self._names:

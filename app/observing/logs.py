@@ -96,16 +96,17 @@ def find_level(record: OperationRecord) -> str:
 
 def describe_operation(level: str, record: OperationRecord) -> EventDict:
     """All that is told of an operation. Its name is what its document says, cut where that is long."""
+    label = record.label
     return {
         "timestamp": datetime.fromtimestamp(record.ended, UTC),
         "level": level,
         "event": OPERATION,
         "request_id": record.request_id,
         "trace_id": record.traceparent and record.traceparent[TRACE_ID],
-        "operation": record.name,
-        "type": record.type,
+        "operation": label.name,
+        "type": label.type,
         "site": record.site_id,
-        "permission": record.permission,
+        "permission": label.permission,
         "duration_ms": round(record.seconds * 1000, 3),
         "rows": record.rows,
         "statements": record.statements,

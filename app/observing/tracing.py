@@ -37,9 +37,10 @@ def describe_span(record: OperationRecord) -> None:
     span = trace.get_current_span()
     context = span.get_span_context()
     record.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    label = record.label
     described = {
-        "graphql.operation.name": record.name,
-        "graphql.operation.type": record.type,
+        "graphql.operation.name": label.name,
+        "graphql.operation.type": label.type,
         "http.response.status_code": record.status,
         "attendance.request_id": record.request_id,
         "attendance.outcome": record.outcome,
@@ -47,8 +48,8 @@ def describe_span(record: OperationRecord) -> None:
         "attendance.reason": record.reason,
     }
     span.set_attributes({name: value for name, value in described.items() if value is not None})
-    if record.type is not None:
-        span.update_name(record.type)
+    if label.type is not None:
+        span.update_name(label.type)
     if record.outcome in FAULTS:
         span.set_status(Status(StatusCode.ERROR, record.outcome))
 

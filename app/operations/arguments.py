@@ -4,7 +4,7 @@ Both are read by functions that are built once, to plain values; what is unusual
 "Coercing Variable Values" and "Coercing Field Arguments" of the GraphQL specification.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from graphql import (
 )
 from graphql.pyutils import Undefined
 
-from app.operations.coercing import INPUT, Coerce, Unusual, Variables, find_coercer, is_one, refuse
+from app.operations.coercing import INPUT, Coerce, Unusual, Variables, find_coercer, refuse
 from app.schema.schema import SCHEMA
 
 ReadValue = Callable[[Variables], Any]
@@ -58,8 +58,7 @@ class ArgumentReader:
 
     def read(self, variables: Variables) -> dict[str, Any]:
         """The arguments that are given. Raises Unusual where null is given for what has none."""
-        values = ((name, read(variables)) for name, read in self.readers)
-        return {name: value for name, value in values if value is not Undefined}
+        return {name: value for name, read in self.readers if (value := read(variables)) is not Undefined}
 
 
 def read_variables(readers: Sequence[VariableReader], given: Variables) -> dict[str, Any]:
@@ -144,6 +143,10 @@ def build_object_reader(node: ObjectValueNode, type_: GraphQLInputObjectType) ->
         return values if not type_.is_one_of or is_one(values) else refuse()
 
     return read
+
+
+def is_one(values: Mapping[str, Any]) -> bool:
+    return len(values) == 1 and None not in values.values()
 
 
 def read_leaf(node: Any, type_: Any) -> Any:

@@ -82,19 +82,22 @@ def build_object_coercer(type_: GraphQLInputObjectType) -> Coerce:
         name for name, field in type_.fields.items() if is_non_null_type(field.type) or defaults[name] is not Undefined
     }
 
+    def coerce_one(given: Any) -> Any:
+        if given is None:
+            return None
+        if type(given) is not dict or len(given) != 1:
+            return refuse()
+        ((name, value),) = given.items()
+        return refuse() if name not in coercers or value is None else {name: coercers[name](value)}
+
     def coerce(given: Any) -> Any:
         if given is None:
             return None
         if type(given) is not dict or not given.keys() >= needed:
             return refuse()
-        values = {name: coercers[name](value) if name in coercers else refuse() for name, value in given.items()}
-        return values if not type_.is_one_of or is_one(values) else refuse()
+        return {name: coercers[name](value) if name in coercers else refuse() for name, value in given.items()}
 
-    return coerce
-
-
-def is_one(values: Mapping[str, Any]) -> bool:
-    return len(values) == 1 and None not in values.values()
+    return coerce_one if type_.is_one_of else coerce
 
 
 def build_leaf_coercer(type_: Any) -> Coerce:

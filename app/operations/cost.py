@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Variables = Mapping[str, Any]
-Size = Callable[[Variables], int]
+BEYOND_BOUNDS = 10**9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Size:
+    """How many there are of something: `read` finds it from the variables, and never finds more than `most`."""
+
+    read: Callable[[Variables], int]
+    most: int = BEYOND_BOUNDS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,16 +35,20 @@ class Product:
         count = known.get(self)
         if count is None:
             below = max([cost.compute(variables, known) for cost in self.below], default=0)
-            count = known[self] = max(1, self.size(variables) * below)
+            count = known[self] = max(1, self.size.read(variables) * below)
         return count
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cost:
-    """A number of records: what is certain, and what variables decide, each as often as it occurs."""
+    """A number of records: what is certain, and what variables decide, each as often as it occurs.
+
+    `most_varying` is the most that variables can add.
+    """
 
     fixed: int = 0
     varying: Mapping[Product, int] = field(default_factory=dict)
+    most_varying: int = 0
 
     def compute(self, variables: Variables, known: dict[Product, int]) -> int:
         count = self.fixed
@@ -44,17 +56,26 @@ class Cost:
             count += times * product.compute(variables, known)
         return count
 
+    @property
+    def most(self) -> int:
+        """The most that it can be, whatever the variables are."""
+        return self.fixed + self.most_varying
+
 
 def add(costs: Iterable[Cost]) -> Cost:
-    fixed, varying = 0, Counter[Product]()
+    fixed, varying, most_varying = 0, Counter[Product](), 0
     for cost in costs:
         fixed += cost.fixed
         varying.update(cost.varying)
-    return Cost(fixed, varying)
+        most_varying = min(most_varying + cost.most_varying, BEYOND_BOUNDS)
+    return Cost(fixed, varying, most_varying)
 
 
 def multiply(size: int | Size, below: Sequence[Cost]) -> Cost:
     """The cost of so many things, at least one; a constant where no variable has a say in it."""
-    product = Product(size if callable(size) else lambda _: size, below)
-    is_fixed = not callable(size) and not any(cost.varying for cost in below)
-    return Cost(product.compute({}, {})) if is_fixed else Cost(varying={product: 1})
+    known = Size(lambda _: size, size) if isinstance(size, int) else size
+    product = Product(known, below)
+    if isinstance(size, int) and not any(cost.varying for cost in below):
+        return Cost(product.compute({}, {}))
+    most = max(1, known.most * max([cost.most for cost in below], default=0))
+    return Cost(varying={product: 1}, most_varying=min(most, BEYOND_BOUNDS))

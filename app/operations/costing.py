@@ -147,7 +147,7 @@ def read_page_size(node: FieldNode) -> int | Size:
     if not isinstance(first, VariableNode) and not isinstance(last, VariableNode):
         return fit_page_size(read_literal(first), read_literal(last))
     read_first, read_last = bind(first), bind(last)
-    return lambda variables: fit_page_size(read_first(variables), read_last(variables))
+    return Size(lambda variables: fit_page_size(read_first(variables), read_last(variables)), LARGEST_SIZE)
 
 
 def fit_page_size(first: Any, last: Any) -> int:
@@ -167,7 +167,7 @@ def read_key_count(node: FieldNode, definition: GraphQLField) -> int | Size:
     if not isinstance(given, VariableNode):
         return count_keys(read_literal(given))
     read = bind(given)
-    return lambda variables: count_keys(read(variables))
+    return Size(lambda variables: count_keys(read(variables)))
 
 
 def count_keys(value: Any) -> int:

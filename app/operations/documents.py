@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import DocumentNode, OperationDefinitionNode, OperationType
 
@@ -23,6 +23,8 @@ from app.settings import Settings
 TOKENS_OF_AN_AVERAGE = 100
 CHARACTERS_LIKE_A_TOKEN = 256
 DIGEST_SIZE = 16
+LONGEST_NAME = 100
+MUTATION = OperationType.MUTATION.value
 UNTRUSTED = "Only trusted documents are run here, and this is none of them."
 
 
@@ -40,24 +42,37 @@ class Syntax:
         self._document = None
 
 
+class Label(NamedTuple):
+    """An operation for those who watch the service: what it is called, `query` or `mutation`, and what it needs.
+
+    A long name is cut.
+    """
+
+    name: str | None
+    type: str | None
+    permission: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """An operation of a valid document, what a caller must be allowed to do to run it, and what it costs.
 
-    `compiled` keeps what it was compiled to, for as long as the document is kept.
+    `most_cost` is the most that it can cost, whatever the variables are. `compiled` keeps what it was compiled to, for
+    as long as the document is kept.
     """
 
     name: str | None
-    type: OperationType
+    label: Label
     syntax: Syntax
     permissions: frozenset[Permission]
     records: Cost
+    most_cost: int
     defaults: Mapping[str, Any]
     compiled: dict[Hashable, Any] = field(default_factory=dict, compare=False)
 
     @property
     def is_mutation(self) -> bool:
-        return self.type is OperationType.MUTATION
+        return self.label.type == MUTATION
 
     def cost(self, variables: Mapping[str, Any]) -> int:
         """How many records the operation can return with these variables, as JSON has them."""
@@ -118,7 +133,8 @@ class Documents:
         """
         try:
             check_variables(self.limits, variables, size)
-            check_cost(self.limits, operation.cost(variables))
+            if operation.most_cost > self.limits.cost:
+                check_cost(self.limits, operation.cost(variables))
         except OperationTooComplex as beyond:
             raise refuse(beyond) from beyond
 
@@ -137,7 +153,7 @@ class Documents:
             raise wrong(entry.identifier, refusal.errors[0]["message"]) from refusal
         if entry.name is not None:
             operation = operations.get(entry.name)
-            if operation is None or operation.type.value != entry.kind:
+            if operation is None or operation.label.type != entry.kind:
                 raise wrong(entry.identifier, f"it holds no {entry.kind} of the name {entry.name}")
         return operations
 
@@ -193,18 +209,16 @@ def prepare_operations(syntax: Syntax, parsed: DocumentNode) -> Operations:
     """All that is known of a valid document's operations before they run."""
     costs = CostReader(parsed)
     definitions = [node for node in parsed.definitions if isinstance(node, OperationDefinitionNode)]
-    operations = [
-        Operation(
-            node.name.value if node.name else None,
-            node.operation,
-            syntax,
-            compute_permissions(parsed, node),
-            costs.read_operation(node),
-            read_defaults(node),
-        )
-        for node in definitions
-    ]
+    operations = [prepare_operation(syntax, parsed, node, costs.read_operation(node)) for node in definitions]
     return {operation.name: operation for operation in operations}
+
+
+def prepare_operation(syntax: Syntax, parsed: DocumentNode, node: OperationDefinitionNode, cost: Cost) -> Operation:
+    name = node.name.value if node.name else None
+    permissions = compute_permissions(parsed, node)
+    needs = " ".join(sorted(each.value for each in permissions)) or None
+    label = Label(name and name[:LONGEST_NAME], node.operation.value, needs)
+    return Operation(name, label, syntax, permissions, cost, cost.most, read_defaults(node))
 
 
 def weigh(text: str, operations: Operations) -> int:

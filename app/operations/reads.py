@@ -79,7 +79,7 @@ class PlannedConnection(NamedTuple):
         assert plans is not None
         page, figures = await fetch_connection(reader, plans.page, plans.summary)
         below = await read_below(self.below, page.rows, reader) if self.below else ()
-        connections = [(page, figures, self.write_cursors(plans.cursors, page))]
+        connections = [(page, figures, self.write_cursors(plans.cursors, plans.page.key_places, page))]
         return {self.read.key: self.read.write(connections, *below)[0]}
 
     async def answer_parents(self, parents: Sequence[Value], reader: AttendanceReader) -> dict[Value, Written]:
@@ -105,7 +105,8 @@ class PlannedConnection(NamedTuple):
             return [()] * len(parents)
         order, condition = plans.page.order, plans.page.condition
         codecs = [plan_cursors(order, Perspective(of, parent), condition) for parent in parents]
-        return [self.write_cursors(codec, page) for codec, page in zip(codecs, pages, strict=True)]
+        places = plans.page.key_places
+        return [self.write_cursors(codec, places, page) for codec, page in zip(codecs, pages, strict=True)]
 
     def plan_below(self, of: Property, parents: Sequence[Value]) -> Plans:
         """The plans of a page that begins at a cursor, which is one parent's own."""
@@ -113,12 +114,12 @@ class PlannedConnection(NamedTuple):
             raise Unusual("cursor of several connections")
         return plan_request(Perspective(of, parents[0]), self.request, self.read.wants)
 
-    def write_cursors(self, codec: CursorCodec, page: Page) -> Sequence[str]:
+    def write_cursors(self, codec: CursorCodec, key_places: Sequence[int], page: Page) -> Sequence[str]:
         """The cursors that are wanted of a page: of all its records, of its ends, or of none."""
         if self.read.wants.page.cursors is CursorsWanted.NONE or not page.rows:
             return ()
         rows = page.rows if self.read.wants.page.cursors is CursorsWanted.ALL else (page.rows[0], page.rows[-1])
-        return codec.encode_rows(rows)
+        return codec.encode_rows(rows, key_places)
 
 
 def plan_request(perspective: Perspective | None, request: ConnectionRequest, wants: Wants) -> Plans:

@@ -5,19 +5,12 @@ from time import perf_counter, time
 from uuid import UUID
 
 from app.attendance.tally import Tally
-from app.operations.documents import Operation
+from app.operations.documents import Label, Operation
 from app.operations.failures import FormattedError
-from app.schema.permissions import Permission
 
 DONE = "ok"
 COMPILED, REFERENCE = "compiled", "reference"
-LONGEST_NAME = 100
-PERMISSION_NAMES = {
-    frozenset[Permission](): None,
-    frozenset({Permission.READ}): "read",
-    frozenset({Permission.WRITE}): "write",
-    frozenset(Permission): "read write",
-}
+NOTHING = Label(None, None, None)
 
 
 class OperationRecord(Tally):
@@ -62,20 +55,9 @@ class OperationRecord(Tally):
         self.begun = perf_counter()
 
     @property
-    def name(self) -> str | None:
-        """The operation's name in its document, cut where it is long."""
-        name = self.operation and self.operation.name
-        return name[:LONGEST_NAME] if name else None
-
-    @property
-    def type(self) -> str | None:
-        """`query` or `mutation`."""
-        return self.operation.type.value if self.operation else None
-
-    @property
-    def permission(self) -> str | None:
-        """What the operation needs."""
-        return PERMISSION_NAMES[self.operation.permissions] if self.operation else None
+    def label(self) -> Label:
+        """What the operation is; nothing where there is none."""
+        return NOTHING if self.operation is None else self.operation.label
 
     def mark_received(self) -> None:
         """From here on it is the service that takes its time, not the client."""

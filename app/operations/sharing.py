@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from uuid import UUID
 
-from app.attendance.reading import AttendanceReader, Figures, Page
+from app.attendance.reading import AttendanceReader, Figures, Page, ReadsRows
+from app.attendance.tally import Tally
 from app.plan.page import PagePlan
 from app.plan.properties import Property, Value
 from app.plan.summary import SummaryPlan
@@ -28,8 +29,10 @@ class SharingReader(AttendanceReader):
     Fields that begin to read within one turn of the loop, and ask the same of other parents, share a statement.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(
+        self, database: ReadsRows, site_id: UUID, tally: Tally | None = None, *, may_lag: bool = False
+    ) -> None:
+        super().__init__(database, site_id, tally, may_lag=may_lag)
         self._shares = False
         self._batches: dict[Question, Batch] = {}
 

@@ -61,9 +61,9 @@ class CursorCodec(NamedTuple):
         kept = -(-width * BASE64_CHARACTERS // BASE64_BYTES)
         return [head + text[start : start + kept] for start in range(0, len(text), stride or 1)]
 
-    def encode_rows(self, rows: Sequence[Any]) -> list[str]:
-        """The cursors of records as they were read, which have the values of the order's keys by their names."""
-        return self.encode_all([[row[key.of] for row in rows] for key in self.order])
+    def encode_rows(self, rows: Sequence[Any], key_places: Sequence[int]) -> list[str]:
+        """The cursors of records as they were read, which have the values of the order's keys at these places."""
+        return self.encode_all([[row[place] for row in rows] for place in key_places])
 
     def decode(self, cursor: str, argument: str) -> Position:
         """The position that a cursor holds.

@@ -55,8 +55,8 @@ def plan_filter(
     if operator is Operator.IN:
         assert isinstance(value, Sequence)
         values = plan_values(of, value, argument)
-    elif of is Property.STATUS:
-        values = tuple(status for status in STATUSES if (status == value) is (operator is Operator.EQ))
+    elif of is Property.STATUS and operator is Operator.NE:
+        values = tuple(status for status in STATUSES if status != value)
     else:
         assert isinstance(value, str | int)
         return Filter(of, operator, parse_value(of, value, argument))

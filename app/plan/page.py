@@ -2,6 +2,7 @@
 
 from collections.abc import Container
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.errors import BadUserInput
@@ -92,13 +93,28 @@ class PagePlan(NamedTuple):
     @property
     def columns(self) -> tuple[Property, ...]:
         """The properties to read: the selected ones, and behind them those that only the order needs."""
-        selected = self.wants.columns
-        return (*list_columns(selected), *(key.of for key in self.order if key.of not in selected))
+        return list_all_columns(self.wants.columns, self.order)
+
+    @property
+    def key_places(self) -> tuple[int, ...]:
+        """Where a row has the values of the order's keys."""
+        return find_places(self.wants.columns, self.order)
 
 
 def list_columns(selected: Container[Property]) -> tuple[Property, ...]:
     """Selected properties, always in the same sequence."""
     return tuple(of for of in Property if of in selected)
+
+
+@lru_cache
+def list_all_columns(selected: frozenset[Property], order: Order) -> tuple[Property, ...]:
+    return (*list_columns(selected), *(key.of for key in order if key.of not in selected))
+
+
+@lru_cache
+def find_places(selected: frozenset[Property], order: Order) -> tuple[int, ...]:
+    columns = list_all_columns(selected, order)
+    return tuple(columns.index(key.of) for key in order)
 
 
 def plan_page(

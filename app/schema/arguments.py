@@ -6,6 +6,7 @@ Resolvers and compiled operations read their arguments here, whatever they were 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import strawberry
@@ -19,6 +20,8 @@ from app.plan.properties import check_guid, find_guids
 from app.schema.names import ORDER_KEYS, PROPERTIES_OF_FIELDS
 
 MOST_IDS = 100
+MOST_ORDERS = 1000
+OPERATORS: Mapping[str, Operator] = {operator.value: operator for operator in Operator}
 
 Arguments = Mapping[str, Any]
 
@@ -51,12 +54,17 @@ def read_filter(given: Arguments | None) -> Filter | None:
         return None
     name, comparison = find_one(given, "filter")
     operator, value = find_one(comparison, f"filter.{name}")
-    return plan_filter(PROPERTIES_OF_FIELDS[name], Operator(operator), value, f"filter.{name}.{operator}")
+    return plan_filter(PROPERTIES_OF_FIELDS[name], OPERATORS[operator], value, f"filter.{name}.{operator}")
 
 
 def read_order(given: Sequence[str] | None) -> Order:
     """The order that an argument asks for. Raises BadUserInput when a property occurs twice."""
-    return plan_order([ORDER_KEYS[name] for name in given]) if given else DEFAULT_ORDER
+    return recall_order(tuple(given)) if given else DEFAULT_ORDER
+
+
+@lru_cache(MOST_ORDERS)
+def recall_order(names: tuple[str, ...]) -> Order:
+    return plan_order([ORDER_KEYS[name] for name in names])
 
 
 def read_ids(given: Sequence[str]) -> list[str]:

@@ -36,7 +36,7 @@ class Loaded:
     def write_cursors(self, rows: Sequence[Row]) -> list[str]:
         """The cursors of rows; an empty text for each where no cursor is selected."""
         is_wanted = self.plan.wants.cursors is not CursorsWanted.NONE
-        return self.plan.cursors.encode_rows(rows) if is_wanted else [""] * len(rows)
+        return self.plan.cursors.encode_rows(rows, self.plan.key_places) if is_wanted else [""] * len(rows)
 
 
 async def read_connection(info: ResolveInfo, perspective: Perspective | None, request: ConnectionRequest) -> Loaded:

@@ -1,6 +1,6 @@
 """Statements that read records by their ids."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from app.plan.page import list_columns
@@ -14,17 +14,16 @@ from app.sql.values import MANY_VALUES, SITE_VALUE, Values
 TEMPLATES = Templates()
 
 
-def render_records(site_id: UUID, ids: Sequence[str], columns: Iterable[Property]) -> Statement:
+def render_records(site_id: UUID, ids: Sequence[str], columns: frozenset[Property]) -> Statement:
     """The records with these ids; a row has `id` and the columns, GUIDs as texts.
 
     Each id is looked up behind its LIMIT: to a list of ids the planner may prefer reading the whole site.
     """
-    needed = frozenset({Property.ID, *columns})
-    return TEMPLATES.find(needed, lambda: build_records(needed)).bind(Values(site_id, many=ids))
+    return TEMPLATES.find(columns, lambda: build_records(columns)).bind(Values(site_id, many=ids))
 
 
-def build_records(needed: frozenset[Property]) -> Template:
-    columns = list_columns(needed)
+def build_records(selected: frozenset[Property]) -> Template:
+    columns = list_columns(selected | {Property.ID})
     conditions = all_of((where_site(SITE_VALUE), where_slice(Property.ID, WANTED)))
     return sql(
         "SELECT {}\nFROM {}\nCROSS JOIN LATERAL (\nSELECT {}\nFROM {}\nWHERE {}\nLIMIT 1\n) AS record",

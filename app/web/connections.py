@@ -3,10 +3,12 @@
 uvicorn bounds the idle time between two requests, and nothing else.
 """
 
+import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import BadUserInput, OperationTimeout
 from app.web.responses import write_error
@@ -15,6 +17,37 @@ HEAD_SECONDS = 10.0
 UNREAD_SECONDS = 30.0
 MOST_HEAD_BYTES = 65_536
 MOST_HEADERS = 200
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class WholeAnswer(asyncio.Transport):
+    """What uvicorn writes one answer to: the head waits for the body, so that both are sent at once.
+
+    Else each of them is a packet of its own, which costs the kernel as much as a short answer costs this process.
+    """
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._head is None or data == CONTINUE:
+            self._transport.write(data)
+        elif self._head:
+            self._transport.writelines((self._head, data))
+            self._head = None
+        else:
+            self._head = bytes(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
 
 
 class Connection(HttpToolsProtocol):
@@ -39,6 +72,11 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = self._head_bytes + len(data) if is_in_head(self) else 0
         if self._head_bytes > MOST_HEAD_BYTES or len(self.headers) > MOST_HEADERS:
             self.end(HEAD_TOO_LARGE)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.scope["method"] != "HEAD":  # All other answers have a body, be it an empty one.
+            cycle.transport = WholeAnswer(self.transport)
+        super()._start_asgi_task(cycle, app)
 
     def _should_upgrade(self) -> bool:
         return True  # Which is why nothing is done about such a request until `_decline_upgrade`.

@@ -10,9 +10,9 @@ from starlette.types import Receive, Scope, Send
 from app.errors import InternalServerError, OperationTimeout
 from app.operations.record import OperationRecord
 from app.operations.response import OUTCOMES, Response
-from app.operations.running import GraphQLRequest, GraphQLService, run_request
+from app.operations.running import GraphQLService, run_request
 from app.web.admission import Admission
-from app.web.authentication import UNVERIFIED, Authenticator, Finding
+from app.web.authentication import UNVERIFIED, Authenticator
 from app.web.cost import ASKED, COST_HEADER, add_cost
 from app.web.explorer.page import Explorer, accepts_page
 from app.web.flights import End, Flight, Flights
@@ -148,17 +148,12 @@ class GraphQLEndpoint:
             await wait_for_slot(admission, site)
         try:
             request = parse_query_string(scope["query_string"]) if body is None else parse_body(body)
-            response = await self._run(request, authorization, known, record)
+            authenticate = known.authenticate if known else partial(self.authenticator.authenticate, authorization)
+            response = await run_request(request, authenticate, self.service, record)
             asks_cost = headers.get(COST_HEADER) == ASKED
             return add_cost(response, record, request.variables) if asks_cost else response
         finally:
             admission.leave(site)
-
-    async def _run(
-        self, request: GraphQLRequest, authorization: bytes | None, known: Finding | None, record: OperationRecord
-    ) -> Response:
-        authenticate = known.authenticate if known else partial(self.authenticator.authenticate, authorization)
-        return await run_request(request, authenticate, self.service, record)
 
 
 def check_head(method: str, headers: Mapping[bytes, bytes], media_type: str | None) -> None:

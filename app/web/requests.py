@@ -74,8 +74,8 @@ def build_request(parameters: object, size: int, *, only_queries: bool) -> Graph
         raise HTTPRefusal(400, "Several requests in one are not supported: send each on its own.")
     if not isinstance(parameters, dict):
         raise HTTPRefusal(400, "The body must be a JSON object.")
-    reference = read_reference(parameters)
     query = parameters.get("query")
+    reference = read_reference(parameters) if may_refer(parameters) else None
     if not isinstance(query, str) and (query is not None or reference is None):
         raise HTTPRefusal(400, "`query` must be given, as a string.", argument="query")
     return GraphQLRequest(
@@ -93,6 +93,10 @@ def take_optional(parameters: Mapping[str, Any], name: str, kind: type, noun: st
     if value is not None and not isinstance(value, kind):
         raise HTTPRefusal(400, f"`{name}` must be {noun}.", argument=name)
     return value
+
+
+def may_refer(parameters: Mapping[str, Any]) -> bool:
+    return parameters.get("extensions") is not None or parameters.get(DOCUMENT_ID) is not None
 
 
 def read_reference(parameters: Mapping[str, Any]) -> DocumentReference | None:

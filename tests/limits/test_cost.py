@@ -16,7 +16,7 @@ from graphql import (
     parse,
 )
 
-from app.operations.cost import Cost, add, multiply
+from app.operations.cost import Cost, Size, add, multiply
 from app.operations.costing import LONGEST_LISTS, longest, measure_introspection
 from app.operations.documents import read_operations
 from app.operations.failures import RequestRefused
@@ -30,6 +30,7 @@ ENTITIES = f"query($of: [_Any!]!) {{ _entities(representations: $of) {{ {BOOKING
 PAGE = "query($first: Int, $last: Int = 7) { attendances(first: $first) { nodes { id } } }"
 DEFAULTED = "query($first: Int = 7) { attendances(first: $first) { nodes { id } } }"
 EITHER = "query($first: Int, $last: Int) { attendances(first: $first, last: $last) { nodes { id } } }"
+BELOW = "booking { attendances(first: 5) { nodes { id } } }"
 NODES = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 
 
@@ -115,6 +116,31 @@ def test_sizes_and_lists_may_come_from_variables(text: str, variables: dict[str,
     assert cost(text.replace(", $last: Int = 7", ""), **variables) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("{ attendances(first: 12) { nodes { id } } }", 12),
+        (DEFAULTED, 100),
+        (
+            f"query($n: Int) {{ a: attendances(first: $n) {{ nodes {{ id }} }} b: attendance(id: 1) {{ {BELOW} }} }}",
+            106,
+        ),
+        (f"query($n: Int) {{ attendances(last: $n) {{ nodes {{ id {BELOW} }} }} }}", 600),
+        ("query($n: Int) { attendances(first: 0) { nodes { booking { attendances(first: $n) { totalCount } } } } }", 1),
+        (f"query($n: Int) {{ attendances(first: 9) {{ nodes {{ {BELOW.replace('5', '$n')} }} }} }}", 909),
+    ],
+)
+def test_the_most_that_variables_can_bring_a_cost_to_is_known_beforehand(text: str, most: int) -> None:
+    [operation] = read_operations(text, ENOUGH, introspection=True).values()
+    assert operation.most_cost == most == operation.cost({"n": 100, "first": 100})
+
+
+@pytest.mark.parametrize("text", [NODES, ENTITIES])
+def test_a_cost_that_grows_with_a_list_has_no_bound(text: str) -> None:
+    [operation] = read_operations(text, ENOUGH, introspection=True).values()
+    assert operation.most_cost > ENOUGH.cost // 2
+
+
 def test_variables_count_at_each_place_where_they_are_used() -> None:
     inner = "booking { attendances(first: $few) { nodes { id } } } session { attendances(last: $few) { nodes { id } } }"
     text = f"query($many: Int!, $few: Int!) {{ attendances(first: $many) {{ nodes {{ {inner} }} }} }}"
@@ -186,15 +212,15 @@ def test_introspections_lists_count_as_long_as_they_are() -> None:
 
 def test_what_occurs_often_is_computed_once() -> None:
     asked: list[Mapping[str, Any]] = []
-    shared = multiply(lambda variables: asked.append(variables) or 3, [Cost(2)])
-    parents = [multiply(lambda _: 5, [add([shared, shared])]) for _ in range(4)]
+    shared = multiply(Size(lambda variables: asked.append(variables) or 3), [Cost(2)])
+    parents = [multiply(Size(lambda _: 5), [add([shared, shared])]) for _ in range(4)]
     assert add([*parents, shared, Cost(1)]).compute({"x": 1}, {}) == 4 * 5 * 2 * 6 + 6 + 1
     assert asked == [{"x": 1}]
 
 
 def test_nothing_counts_as_one() -> None:
     assert multiply(7, []).fixed == 1
-    assert multiply(lambda _: 7, []).compute({}, {}) == 1
+    assert multiply(Size(lambda _: 7), []).compute({}, {}) == 1
 
 
 def read_refusal(text: str, limits: Limits) -> tuple[str | None, str]:

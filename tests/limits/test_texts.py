@@ -5,12 +5,14 @@ import tracemalloc
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 
+from app.errors import OperationTooComplex
 from app.operations import documents as module
 from app.operations.documents import Documents, read_operations
 from app.operations.failures import RequestRefused
-from app.operations.limits import Limits, count_values
+from app.operations.limits import Limits, check_variables, count_values
 from tests.http.conftest import ServiceBuilder
 from tests.support.refusals import refuse
 from tests.support.service import READ_SCOPE, GraphQLClient, make_token
@@ -139,6 +141,20 @@ def test_variables_may_hold_as_many_values_as_the_limit() -> None:
         read(documents, PAGE, {"first": 1, "unused": [0] * 9})
     assert caught.value.limit == "variable values"
     assert caught.value.errors[0]["message"].startswith("The variables hold too many values; the limit is 10.")
+
+
+@pytest.mark.parametrize("values", [10, 11, 12])
+def test_few_bytes_hold_few_values(values: int) -> None:
+    limits = Limits(variable_values=10)
+    variables = orjson.loads(b'{"a":[%b]}' % b",".join([b"0"] * (values - 1)))
+    size = len(orjson.dumps(variables))
+    assert values == count_values(variables, 100)
+    check_variables(limits, variables, size=20)
+    if values > limits.variable_values:
+        with pytest.raises(OperationTooComplex):
+            check_variables(limits, variables, size)
+        with pytest.raises(OperationTooComplex):
+            check_variables(limits, variables)
 
 
 def test_1000_representations_with_their_keys_are_few_enough() -> None:

@@ -86,7 +86,7 @@ SHAPES: dict[str, Callable[[], Statement]] = {
         plan_between(first=2),
         SummaryPlan(None, None, frozenset({Aggregate.TOTAL})),
     ),
-    "records": lambda: render_records(SITE, [RECORD], [Property.STATUS]),
+    "records": lambda: render_records(SITE, [str(RECORD)], frozenset({Property.STATUS})),
 }
 
 
