@@ -1,12 +1,9 @@
 """The values that statements are sent with, as in a process that has rendered nothing yet."""
 
-import pkgutil
-from importlib import import_module
 from uuid import UUID
 
 import pytest
 
-import app.sql
 from app.plan.filter import Filter, Operator
 from app.plan.order import DEFAULT_ORDER, Order, OrderKey, plan_order
 from app.plan.page import PageArguments, PagePlan, PageWants, plan_page
@@ -17,16 +14,6 @@ SITE, ID = UUID(int=1), UUID(int=2)
 ATTENDEES = Property.NUMBER_OF_ATTENDEES
 DOWN = plan_order([OrderKey(ATTENDEES, descending=True)])
 WANTS = PageWants(rows=True, columns=frozenset({Property.ID}), has_next=True, has_previous=True)
-
-
-@pytest.fixture(autouse=True)
-def nothing_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every statement rendered anew."""
-    for found in pkgutil.iter_modules(app.sql.__path__):
-        module = import_module(f"app.sql.{found.name}")
-        for name, value in vars(module).items():
-            if type(value).__name__ == "Templates":
-                monkeypatch.setattr(module, name, type(value)())
 
 
 def plan(condition: Filter | None, order: Order = DEFAULT_ORDER, arguments: PageArguments | None = None) -> PagePlan:
