@@ -91,16 +91,12 @@ def test_no_cursor_is_made_of_columns_that_do_not_fit_the_order(columns: list[li
         plan(order(ATTENDEES)).encode_all(columns)
 
 
-@pytest.mark.parametrize("of", [DEFAULT_ORDER, order(SESSION)])
-def test_a_cursor_may_end_in_any_character(of: Order) -> None:
-    codec = plan(of)
-    endings = set()
-    for number in range(1000):
-        position = (*["s"] * (len(of) - 1), UUID(int=number))
-        text = codec.encode(position)
-        assert codec.decode(text, "after") == position
-        endings.add(text[-1])
-    assert "X" in endings
+def test_a_cursor_may_end_in_any_character() -> None:
+    codec = plan(order(SESSION))
+    positions = [("ss", UUID(int=number)) for number in range(1000)]
+    texts = [codec.encode(position) for position in positions]
+    assert [codec.decode(text, "after") for text in texts] == positions
+    assert len({text[-1] for text in texts}) == 64
 
 
 @pytest.mark.parametrize("argument", ["after", "before"])
