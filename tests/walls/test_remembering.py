@@ -82,6 +82,10 @@ async def test_a_token_is_verified_by_the_key_that_it_names(authenticator: Authe
     assert await refuse(authenticator, other) == INVALID
 
 
+async def test_where_neither_is_configured_any_issuer_and_audience_will_do(authenticator: Authenticator) -> None:
+    assert (await authenticator.authenticate(sign(iss="anybody", aud="anybody"))).site_id == SITE
+
+
 async def test_several_scopes_are_spread_by_spaces(authenticator: Authenticator) -> None:
     header = sign(scope=f" {READ_SCOPE}  unknown {WRITE_SCOPE}")
     assert await authenticator.authenticate(header) == Caller(SITE, frozenset(Permission))

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from app.database import connecting
 from app.database.connecting import Connector
 from app.database.connections import ConnectionCounts
 from app.database.failures import CALL_AGAIN, ConnectionLost, DatabaseBusy
@@ -186,6 +187,18 @@ async def test_who_enters_a_site_by_a_lost_connection_is_told_to_call_again(
     assert said.startswith("a connection is lost: ")
     assert len(said) > len("a connection is lost: NoneType None")
     assert await find_pid(server, site_id) != pid
+
+
+async def test_a_connection_whose_server_refuses_a_site_has_none(
+    server: Server, site_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = await find_pid(server, site_id)
+    monkeypatch.setattr(connecting, "ENTER_SITE", "SELECT nothing, $1::text")
+    with pytest.raises(ConnectionLost):
+        await server.fetch_rows("SELECT 1", [], uuid4())
+    assert is_idle(server.counts)
+    monkeypatch.undo()
+    assert await find_pid(server, site_id) == pid
 
 
 async def test_who_finds_all_connections_lent_is_told_that_the_database_is_busy(

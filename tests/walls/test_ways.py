@@ -164,6 +164,31 @@ async def test_a_silent_host_delays_the_next_by_its_head_start_and_no_more(
         await connection.close()
 
 
+class Together(Connector):
+    """A connector whose attempts end in the same moment, two by two."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, role=SERVICE_ROLE, statement_seconds=5)
+        self.made: list[SiteConnection] = []
+        self._together = asyncio.Barrier(2)
+
+    async def connect_to(self, address: Address, seconds: float) -> SiteConnection:
+        self.made.append(await super().connect_to(address, seconds))
+        connection = self.made[-1]
+        await self._together.wait()
+        return connection
+
+
+async def test_of_two_hosts_that_answer_at_once_one_is_kept(embedded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "HEAD_START_SECONDS", 0)
+    connector = Together(name_hosts(embedded, "...", "..."))
+    kept = await connector.connect()
+    await asyncio.sleep(0)
+    assert len(connector.made) == 2
+    assert [connection.is_closed() for connection in connector.made] == [each is not kept for each in connector.made]
+    await kept.close()
+
+
 @pytest.mark.parametrize("hosts", [1, 2])
 async def test_silent_hosts_are_waited_for_only_so_long(
     embedded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hosts: int
@@ -225,6 +250,8 @@ async def test_how_fast_a_host_was_at_best_is_remembered(database_url: str, monk
         ("a%40b@one:1,two:2,three", [("one", 1), ("two", 2), ("three", None)]),
         ("[::1],[fe80::2]:5433", [("::1", None), ("fe80::2", 5433)]),
         ("one:,two", [("one", None), ("two", None)]),
+        ("XENIA:1,Max", [("XENIA", 1), ("Max", None)]),
+        ("one,MAX", [("one", None), ("MAX", None)]),
     ],
 )
 def test_each_host_of_a_url_has_an_address(hosts: str, addresses: list[tuple[str | None, int | None]]) -> None:
