@@ -1,10 +1,8 @@
-"""A server by its site: who sees what, what is left on a connection, and what is told of a server out of reach."""
+"""A server by its site: who sees what, and what is left on a connection for the next borrower."""
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,58 +10,16 @@ import asyncpg
 import pytest
 
 from app.database import connecting
-from app.database.connecting import Connector
-from app.database.connections import ConnectionCounts
 from app.database.failures import CALL_AGAIN, ConnectionLost, DatabaseBusy
-from app.database.migrations import SERVICE_ROLE, migrate
 from app.database.server import Server
-from app.errors import ServiceUnavailable
 from tests.conftest import in_new_loop
 from tests.support.service import Record, store
-from tests.support.waiting import wait_until
-from tests.walls.test_ways import be_silent, embedded, name_hosts, name_socket
+from tests.walls.asking import SITE, find_pid, is_idle
+from tests.walls.conftest import Serve
 
-__all__ = ["embedded"]
-
-SITE = "SELECT current_setting('attendance.site_id', true) AS site, pg_backend_pid() AS pid"
 COUNT = "SELECT count(*) AS total FROM attendance"
 STEP_DOWN = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '25006'; END $$"
 BUSY = "The database is busy at the moment; try again shortly."
-
-Serve = Callable[..., Server]
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
-    servers: list[Server] = []
-
-    def make(
-        url: str, *, row_security: bool = True, role: str | None = SERVICE_ROLE, pool_size: int = 1, seconds: float = 2
-    ) -> Server:
-        connector = Connector(url, role=role if row_security else None, statement_seconds=5)
-        servers.append(Server(connector, pool_size=pool_size, row_security=row_security, acquire_seconds=seconds))
-        return servers[-1]
-
-    yield make
-    for server in servers:
-        await server.close()
-
-
-@pytest.fixture
-def server(serve: Serve, database_url: str) -> Server:
-    """One connection to the migrated database."""
-    return serve(database_url)
-
-
-async def find_pid(server: Server, site_id: UUID) -> int:
-    [row] = await server.fetch_rows(SITE, [], site_id)
-    assert row["site"] == str(site_id)
-    pid: int = row["pid"]
-    return pid
-
-
-def is_idle(counts: ConnectionCounts) -> bool:
-    return counts.size == counts.idle == 1
 
 
 async def test_a_site_sees_its_own_records_by_each_way_to_ask(server: Server) -> None:
@@ -212,74 +168,3 @@ async def test_who_finds_all_connections_lent_is_told_that_the_database_is_busy(
         assert time.monotonic() - begin >= 0.1
     assert caught.value.message == BUSY
     assert await find_pid(server, site_id)
-
-
-async def test_a_silent_server_is_waited_for_once(
-    serve: Serve, embedded: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with be_silent(embedded, tmp_path):
-        server = serve(name_hosts(embedded, tmp_path), seconds=0.3)
-        waited = []
-        for _ in range(2):
-            begin = time.monotonic()
-            with pytest.raises(ServiceUnavailable) as caught:
-                await server.fetch_rows("SELECT 1", [], uuid4())
-            waited.append(time.monotonic() - begin)
-        assert caught.value.message == CALL_AGAIN
-        assert waited[0] >= 0.3 > waited[1]
-        assert await server.explain_unreadiness() == "the database cannot be reached"
-        said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-        assert [message.rpartition(": ")[2] for message in said] == [
-            "TimeoutError no connection was made in time",
-            "ConnectionError it does not answer",
-        ]
-        await server.close()
-
-
-async def test_what_keeps_a_server_out_of_reach_is_told_when_it_changes(
-    serve: Serve, embedded: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    server = serve(name_hosts(embedded, tmp_path))
-    own, there = name_socket(embedded), tmp_path / name_socket(embedded).name
-
-    async def ask(times: int) -> None:
-        for _ in range(times):
-            with pytest.raises(ServiceUnavailable):
-                await server.fetch_rows("SELECT 1", [], uuid4())
-            assert await server.explain_unreadiness() == "the database cannot be reached"
-
-    await ask(2)
-    async with be_silent(embedded, tmp_path):
-        pass
-    await ask(2)
-    there.unlink()
-    there.symlink_to(own)
-    async with server.connection(uuid4()) as connection:
-        there.unlink()
-        connection.terminate()
-    async with be_silent(embedded, tmp_path):
-        pass
-    await ask(1)
-    said = [message.split(" ")[:6] for message in caplog.messages]
-    start = ["the", "database", "cannot", "be", "reached:"]
-    assert said == [[*start, "FileNotFoundError"], *[[*start, "ConnectionRefusedError"]] * 2]
-
-
-async def test_a_ready_server_says_nothing_and_keeps_its_connection(server: Server, site_id: UUID) -> None:
-    assert await server.explain_unreadiness() is None
-    await wait_until(lambda: is_idle(server.counts))
-    assert await server.explain_unreadiness() is None
-    assert await find_pid(server, site_id)
-
-
-async def test_a_server_that_is_not_ready_says_why(serve: Serve, create_database: Callable[[], str]) -> None:
-    url = create_database()
-    server, free = serve(url), serve(url, row_security=False)
-    missing = "the database is not migrated: run `attendance migrate`"
-    assert await free.explain_unreadiness() == missing
-    await migrate(url, row_security=True)
-    assert await server.explain_unreadiness() is None
-    differ = "row security of the table and ATTENDANCE_ROW_SECURITY differ: run `attendance migrate`"
-    assert await free.explain_unreadiness() == differ
-    unknown = f"the role {SERVICE_ROLE} does not exist or cannot be taken: run `attendance migrate`"
-    assert await serve(url, role="nobody_of_this_name").explain_unreadiness() == unknown
