@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -62,6 +63,25 @@ async def test_of_two_hosts_that_answer_at_once_one_is_kept(embedded: str, monke
     assert len(connector.made) == 2
     assert [connection.is_closed() for connection in connector.made] == [each is not kept for each in connector.made]
     await kept.close()
+
+
+async def test_each_host_is_reached_by_its_own_port(embedded: str, tmp_path: Path) -> None:
+    [port] = parse_qs(urlsplit(embedded).query)["port"]
+    connector = connector_of(name_hosts(embedded, tmp_path, "...").replace(f"port={port}", f"port=1,{port}"))
+    connection = await connector.connect()
+    assert connection.address.port == int(port)
+    assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
+
+
+async def test_all_hosts_together_are_waited_for_only_so_long(
+    embedded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.25)
+    monkeypatch.setattr(connecting, "HEAD_START_SECONDS", 0.1)
+    async with be_silent(embedded, tmp_path):
+        with pytest.raises(TimeoutError):
+            await connector_of(name_hosts(embedded, *[tmp_path] * 4, "...")).connect()
 
 
 @pytest.mark.parametrize("hosts", [1, 2])

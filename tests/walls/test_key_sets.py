@@ -157,8 +157,8 @@ async def test_a_known_key_is_waited_for_a_second_and_an_unknown_one_until_it_is
 
 
 OUTAGES: dict[str, tuple[dict[str, Any], str]] = {
-    "an error": ({"status": 503}, "503"),
-    "another page": ({"content": b"<html>"}, "unexpected character"),
+    "an error": ({"status": 503}, "/503"),
+    "another page": ({"content": b"<html>"}, "(char 0)"),
     "no set": ({"content": b"{}"}, "not a key set"),
     "a page without end": ({"content": b" " * 262_145}, "it is too large"),
     "silence": ({"delay": 0.3}, "it takes too long"),
@@ -189,7 +189,7 @@ async def test_in_an_outage_known_keys_stay_in_use_and_others_are_told_to_try_ag
     assert provider.fetches == 3
     [said, _] = caplog.messages
     assert said.startswith("the key set cannot be fetched: ")
-    assert message in said
+    assert said.endswith(message)
     others = PublishedKeys(provider.url)
     with pytest.raises(ServiceUnavailable) as caught:
         await others.find_key("old")
@@ -204,5 +204,5 @@ async def test_a_set_is_read_up_to_a_quarter_of_a_mebibyte(provider: KeyServer) 
     provider.content = b"x" * 262_144
     assert await fetch_bounded(provider.url) == provider.content
     provider.content += b"x"
-    with pytest.raises(ValueError, match="too large"):
+    with pytest.raises(ValueError, match=r"^it is too large$"):
         await fetch_bounded(provider.url)

@@ -63,9 +63,10 @@ def test_signature_keys_are_kept_by_their_ids() -> None:
     no_id = {name: value for name, value in OLD.items() if name != "kid"}
     entries = [OLD, {**NEW, "use": "sig"}, no_id, publish(RSA, "rsa"), publish(RSA, "pss", alg="PS256")]
     entries += [publish(ec.generate_private_key(curve), name) for name, curve in CURVES.items()]
-    found = {name: key.algorithm for name, key in read_key_set({"keys": entries}).items()}
+    found = read_key_set({"keys": entries})
     expected = {"old": "EdDSA", "new": "EdDSA", None: "EdDSA", "rsa": "RS256", "pss": "PS256"}
-    assert found == {**expected, **{name: name for name in CURVES}}
+    assert {name: key.algorithm for name, key in found.items()} == {**expected, **{name: name for name in CURVES}}
+    assert found["rsa"].key == RSA.public_key()
 
 
 def test_a_broken_key_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
