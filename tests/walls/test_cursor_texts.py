@@ -72,9 +72,12 @@ def test_cursors_that_are_made_together_are_those_that_are_made_one_by_one(
     columns = [*([value] * count for value in position[:-1]), ids]
     made_up = [seal(codec.head, tail[:-16] + each.bytes) for each in ids]
     assert codec.encode_all(columns) == made_up
-    names = [key.of for key in of]
-    rows = [{**dict(zip(names, position, strict=True)), Property.ID: each, "more": 1} for each in ids]
-    assert codec.encode_rows(rows) == made_up
+
+
+def test_of_rows_the_values_of_the_orders_keys_are_taken() -> None:
+    codec = plan(order(ATTENDEES, STATUS))
+    rows = [{"more": 9, ATTENDEES: count, STATUS: STATUSES[count], Property.ID: ID} for count in range(3)]
+    assert codec.encode_rows(rows) == [codec.encode((count, STATUSES[count], ID)) for count in range(3)]
 
 
 def test_texts_of_several_lengths_are_made_together() -> None:
