@@ -125,7 +125,7 @@ def test_many_are_sent_as_one_list() -> None:
     parents = (ID, SITE)
     connections = render_connections(SITE, Property.BOOKING_ID, parents, PAGES["the site"][0], SUMMARIES["the site"][0])
     assert connections.arguments == (SITE, [ID, SITE])
-    records = render_records(SITE, parents, [Property.STATUS])
+    records = render_records(SITE, parents, frozenset({Property.STATUS}))
     assert records.arguments == (SITE, [ID, SITE])
     for statement in (connections, records):
         assert '"site_id" = $1' in statement.text
