@@ -117,7 +117,7 @@ class PublishedKeys:
             self._fetched_at = now
             self._current_until = now + self._fresh_seconds / 2
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, TimeoutError) as failure:
-            logger.warning("the key set cannot be fetched: %s", failure or "it takes too long")
+            logger.warning("the key set cannot be fetched: %s", str(failure) or "it takes too long")
         finally:
             self._fetching = None
 

@@ -11,7 +11,7 @@ from app.errors import CursorInvalid, CursorMismatch
 from app.plan.cursor import CursorCodec, Position, digest_query, plan_cursors
 from app.plan.filter import Filter, Operator, Perspective
 from app.plan.order import DEFAULT_ORDER, Order, OrderKey
-from app.plan.properties import STATUSES, Property
+from app.plan.properties import STATUSES, Property, Value
 
 ID, OTHER = UUID("01890a5d-ac96-774b-bcce-b302099a8057"), UUID("ffffffff-ac96-774b-bcce-b302099a8057")
 BOOKING, SESSION, STATUS, ATTENDEES = (
@@ -60,6 +60,46 @@ def test_a_position_is_its_values_in_bytes_and_comes_back(of: Order, position: P
     text = codec.encode(position)
     assert text == seal(head, tail)
     assert codec.decode(text, "after") == position
+
+
+@pytest.mark.parametrize(("of", "position", "tail"), POSITIONS)
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7])
+def test_cursors_that_are_made_together_are_those_that_are_made_one_by_one(
+    of: Order, position: Position, tail: bytes, count: int
+) -> None:
+    codec = plan(of)
+    ids = [UUID(int=number * 2**120 + 1) for number in range(count)]
+    columns = [*([value] * count for value in position[:-1]), ids]
+    made_up = [seal(codec.head, tail[:-16] + each.bytes) for each in ids]
+    assert codec.encode_all(columns) == made_up
+
+
+def test_of_rows_the_values_of_the_orders_keys_are_taken() -> None:
+    codec = plan(order(ATTENDEES, STATUS))
+    rows = [{"more": 9, ATTENDEES: count, STATUS: STATUSES[count], Property.ID: ID} for count in range(3)]
+    assert codec.encode_rows(rows) == [codec.encode((count, STATUSES[count], ID)) for count in range(3)]
+
+
+def test_texts_of_several_lengths_are_made_together() -> None:
+    of = order(SESSION)
+    codec = plan(of)
+    sessions = ["", "a", "é", "four", "x" * 300]
+    made_up = [seal(codec.head, len(each.encode()).to_bytes(2) + each.encode() + ID.bytes) for each in sessions]
+    assert codec.encode_all([sessions, [ID] * len(sessions)]) == made_up
+
+
+@pytest.mark.parametrize("columns", [[[ID]], [[1], [ID], [ID]], [[1, 2], [ID]], [[1], [ID, ID]]])
+def test_no_cursor_is_made_of_columns_that_do_not_fit_the_order(columns: list[list[Value]]) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        plan(order(ATTENDEES)).encode_all(columns)
+
+
+def test_a_cursor_may_end_in_any_character() -> None:
+    codec = plan(order(SESSION))
+    positions = [("ss", UUID(int=number)) for number in range(1000)]
+    texts = [codec.encode(position) for position in positions]
+    assert [codec.decode(text, "after") for text in texts] == positions
+    assert len({text[-1] for text in texts}) == 64
 
 
 @pytest.mark.parametrize("argument", ["after", "before"])
@@ -134,6 +174,15 @@ def test_the_longest_cursor_of_a_record_is_taken_and_longer_ones_are_not_looked_
     endless = plan(order(SESSION)).encode(("x" * 60_000, ID))
     with pytest.raises(CursorInvalid):
         plan(order(SESSION)).decode(endless, "after")
+
+
+def test_a_cursor_may_have_2000_characters() -> None:
+    codec = plan(order(SESSION))
+    longest, too_long = (codec.encode(("x" * length, ID)) for length in (1469, 1470))
+    assert (len(longest), len(too_long)) == (2000, 2002)
+    assert codec.decode(longest, "after") == ("x" * 1469, ID)
+    with pytest.raises(CursorInvalid):
+        codec.decode(too_long, "after")
 
 
 IN_BOOKING, IN_SESSION = Perspective(BOOKING, ID), Perspective(SESSION, "s")
