@@ -221,6 +221,7 @@ def test_what_occurs_often_is_computed_once() -> None:
 def test_nothing_counts_as_one() -> None:
     assert multiply(7, []).fixed == 1
     assert multiply(Size(lambda _: 7), []).compute({}, {}) == 1
+    assert multiply(Size(lambda _: 7), []).most_varying == 1
 
 
 def read_refusal(text: str, limits: Limits) -> tuple[str | None, str]:
