@@ -73,25 +73,24 @@ class EntitiesField:
         representations = self.arguments.read(variables)["representations"]
         check_count(representations)
         references = read_references(representations)
-        ids = [key for of, key, _ in references if of == ATTENDANCE]
+        groups = group_references(references)
+        ids = [key for _, key, _ in groups.get(ATTENDANCE, ())]
         below = {name: plan_all(type_.below, variables) for name, type_ in self.types.items()}
-        return PlannedEntities(self, references, ids, below)
+        return PlannedEntities(self, references, groups, ids, below)
 
 
 class PlannedEntities(NamedTuple):
     field: EntitiesField
     references: Sequence[Reference]
+    groups: Mapping[str, Sequence[Reference]]
     ids: Sequence[str]
     below: Mapping[str, tuple[PlannedConnection, ...]]
 
     async def answer(self, records: Records, reader: AttendanceReader) -> Written:
-        references: dict[str, list[Reference]] = {}
-        for reference in self.references:
-            references.setdefault(reference[0], []).append(reference)
-        loaded = await gather([self._load(name, each, records, reader) for name, each in references.items()])
+        loaded = await gather([self._load(name, each, records, reader) for name, each in self.groups.items()])
         if len(loaded) == 1:
             return loaded[0]
-        written = dict(zip(references, map(iter, loaded), strict=True))
+        written = dict(zip(self.groups, map(iter, loaded), strict=True))
         return [next(written[of]) for of, _, _ in self.references]
 
     async def _load(
@@ -134,6 +133,14 @@ class PlannedRecords(NamedTuple):
         records = await reader.read_records(ids, self.read.columns) if ids else {}
         written = await gather([planned.answer(records, reader) for planned in self.fields])
         return {planned.field.key: each for planned, each in zip(self.fields, written, strict=True)}
+
+
+def group_references(references: Sequence[Reference]) -> dict[str, Sequence[Reference]]:
+    """References by the names of their types, which mostly is one."""
+    names = dict.fromkeys([of for of, _, _ in references])
+    if len(names) == 1:
+        return dict.fromkeys(names, references)
+    return {name: [each for each in references if each[0] == name] for name in names}
 
 
 def plan_all(below: Sequence[ConnectionRead], variables: Variables) -> tuple[PlannedConnection, ...]:
