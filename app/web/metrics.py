@@ -126,7 +126,10 @@ async def publish_regularly(metrics: Metrics) -> AsyncIterator[None]:
         yield
     finally:
         publishing.cancel()
-        metrics.close()
+        try:
+            metrics.close()
+        except OSError as failure:  # The directory goes with the first process that ends after the one that made it.
+            logger.warning("the metrics cannot be shared: %s", failure)
 
 
 async def publish_until_cancelled(metrics: Metrics) -> None:
