@@ -30,7 +30,10 @@ class RecordRequest:
 
 
 class Context:
-    """The state of one operation. Fields that ask for the same thing of several parents are read together."""
+    """The state of one operation. Fields that ask for the same thing of several parents are read together.
+
+    What one field reads may be what others wait for, so it goes on when that field is stopped.
+    """
 
     def __init__(self, reader: AttendanceReader, writer: AttendanceWriter) -> None:
         self.reader = reader
@@ -41,15 +44,15 @@ class Context:
 
     def load_connection(self, plan: PagePlan, summary: SummaryPlan) -> Awaitable[Loaded]:
         """The page and figures of one parent, which the plans' perspective names."""
-        return self._connections.load((plan, summary))
+        return asyncio.shield(self._connections.load((plan, summary)))
 
     def load_record(self, record_id: UUID, columns: frozenset[Property]) -> Awaitable[Row | None]:
         """A record, or None where the site has none with this id."""
-        return self._records.load(RecordRequest(record_id, columns))
+        return asyncio.shield(self._records.load(RecordRequest(record_id, columns)))
 
     def load_records(self, ids: Sequence[UUID], columns: frozenset[Property]) -> Awaitable[list[Row | None]]:
         """Records in the order of their ids, with None for each that the site does not have."""
-        return self._records.load_many([RecordRequest(record_id, columns) for record_id in ids])
+        return asyncio.shield(self._records.load_many([RecordRequest(record_id, columns) for record_id in ids]))
 
     def forget_reads(self) -> None:
         """Read anew what was read before: a write has come between."""

@@ -72,3 +72,17 @@ async def test_more_errors_than_a_thousand_end_the_operation(client: GraphQLClie
     assert answer["data"] is None
     assert answer["errors"][-1]["extensions"]["code"] == "OPERATION_TOO_COMPLEX"
     assert {error["extensions"]["code"] for error in answer["errors"][:-1]} == {"BAD_USER_INPUT"}
+
+
+async def test_what_a_failed_item_was_to_read_is_read_for_the_others(client: GraphQLClient) -> None:
+    fine = "fine: attendances { totalCount }"
+    query = f"""query($of: [_Any!]!) {{
+      failing: _entities(representations: $of) {{
+        ... on Booking {{ {fine} bad: attendances(first: -1) {{ totalCount }} }}
+      }}
+      others: _entities(representations: $of) {{ ... on Booking {{ {fine} }} }}
+    }}"""
+    async with asyncio.timeout(5):
+        answer = await client.run(query, of=[{"__typename": "Booking", "id": str(uuid4())}])
+    assert answer["data"] == {"failing": [None], "others": [{"fine": {"totalCount": 0}}]}
+    assert [error["path"] for error in answer["errors"]] == [["failing", 0, "bad"]]
