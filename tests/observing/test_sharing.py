@@ -13,13 +13,14 @@ from app.observing.samples import Samples
 from app.observing.sharing import SharedNumbers
 from app.web.metrics import publish_regularly
 
-DONE, HELD, FACT = ("attendance_rows_total",), ("attendance_pool_size",), ("attendance_build_info", "1", "3")
+DONE, HELD, FACT = ("attendance_rows_total",), ("attendance_pool_size", "primary"), ("attendance_build_info", "1", "3")
 WORKER = """
 import sys, time
 from pathlib import Path
 from app.observing.sharing import SharedNumbers
 shared = SharedNumbers(Path(sys.argv[1]))
-shared.write({("attendance_rows_total",): 5, ("attendance_pool_size",): 3, ("attendance_build_info", "1", "3"): 1})
+size, build = ("attendance_pool_size", "primary"), ("attendance_build_info", "1", "3")
+shared.write({("attendance_rows_total",): 5, size: 3, build: 1})
 print("ready", flush=True)
 time.sleep(60)
 """
