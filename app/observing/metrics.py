@@ -31,9 +31,12 @@ class Metrics:
             self._shared.write(self._gather())
 
     def close(self) -> None:
+        """Let the others see the last numbers. Raises OSError where they cannot."""
         if self._shared is not None:
-            self.publish()
-            self._shared.close()
+            try:
+                self.publish()
+            finally:
+                self._shared.close()
 
     def _gather(self) -> Samples:
         self._refresh()

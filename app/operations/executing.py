@@ -5,7 +5,8 @@ from the object to its part of the response, once an operation; what has argumen
 the short way fails, the usual way is taken for the same value, and tells where the error lies.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from operator import attrgetter
 from typing import Any
 
@@ -21,20 +22,27 @@ from graphql import (
     is_list_type,
     is_non_null_type,
     is_object_type,
+    located_error,
 )
 from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 
+from app.errors import OperationTooComplex
 from app.schema.schema import DEFINITION_KEY
 
 Write = Callable[[Any], Any]
 
 TYPENAME = "__typename"
+MOST_ERRORS = 1000
 
 
 class NullInTheWay(Exception):
     """A null where the schema has none; the usual way finds it again and reports it."""
+
+
+def too_many_errors() -> OperationTooComplex:
+    return OperationTooComplex(f"More than {MOST_ERRORS} fields have failed; this was the last one.", limit="errors")
 
 
 class ProjectingExecutor(Executor[Any]):
@@ -68,8 +76,20 @@ class ProjectingExecutor(Executor[Any]):
         field_details_list: FieldDetailsList,
         path: Path,
     ) -> None:
-        """Locate the error at the field's first selection: to find the lines of many takes long, an error at a time."""
-        super().handle_field_error(raw_error, return_type, field_details_list[:1], path)
+        """Locate the error at the field's first selection: to find the lines of many takes long, an error at a time.
+
+        A response that has very many errors ends in one more, which leaves nothing of its data.
+        """
+        if len(self.collected_errors.errors) < MOST_ERRORS:
+            super().handle_field_error(raw_error, return_type, field_details_list[:1], path)
+        else:
+            raise located_error(too_many_errors(), [details.node for details in field_details_list[:1]], path.as_list())
+
+    def settle_in_background(self, awaitables: list[Awaitable[Any]]) -> None:
+        """Stop what has begun beside a field that has failed, instead of reading on for nobody."""
+        begun = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+        asyncio.get_running_loop().call_soon(cancel_all, begun)
+        super().settle_in_background(list[Awaitable[Any]](begun))
 
     def find_projection(self, type_: GraphQLObjectType, field_details_list: FieldDetailsList) -> Write | None:
         """The function for a selection on a type; None when the selection is not plain."""
@@ -116,6 +136,12 @@ class ProjectingExecutor(Executor[Any]):
             return self.find_projection(type_, details)
         item = self.build_writer(type_.of_type, details) if is_list_type(type_) else None
         return None if item is None else lambda values: [item(value) for value in values]
+
+
+def cancel_all(futures: Iterable["asyncio.Future[Any]"]) -> None:
+    """Cancel what has had its first turn; before it, a coroutine leaves those behind that it has not awaited yet."""
+    for future in futures:
+        future.cancel()
 
 
 def find_getter(field: GraphQLField) -> Write | None:

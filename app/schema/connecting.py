@@ -1,7 +1,11 @@
-"""From a connection field's arguments and selection to its page and figures."""
+"""From a connection field's arguments and selection to its page and figures.
+
+Planning is done at once, and only reading is awaited: what an argument is refused for ends an operation at the first
+field that has it, before the same field of other parents has begun.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,20 +43,35 @@ class Loaded:
         return self.plan.cursors.encode_rows(rows, self.plan.key_places) if is_wanted else [""] * len(rows)
 
 
-async def read_connection(info: ResolveInfo, perspective: Perspective | None, request: ConnectionRequest) -> Loaded:
-    """A connection at the root, by a statement for its page and one for its figures."""
+def read_connection(
+    info: ResolveInfo, perspective: Perspective | None, request: ConnectionRequest
+) -> Coroutine[Any, Any, Loaded]:
+    """A connection at the root, by a statement for its page and one for its figures. Raises like `plan_connection`."""
     context: Context = info.context
     plan, summary = plan_connection(info, perspective, request)
-    page, figures = await asyncio.gather(context.reader.read_page(plan), context.reader.read_summary(summary))
-    return Loaded(plan, page, figures)
+
+    async def load() -> Loaded:
+        page, figures = await asyncio.gather(context.reader.read_page(plan), context.reader.read_summary(summary))
+        return Loaded(plan, page, figures)
+
+    return load()
 
 
-async def read_connection_of_parent(info: ResolveInfo, perspective: Perspective, request: ConnectionRequest) -> Loaded:
-    """A connection below a record, by one statement for it and the same connection of its siblings."""
+def read_connection_of_parent(
+    info: ResolveInfo, perspective: Perspective, request: ConnectionRequest
+) -> Coroutine[Any, Any, Loaded]:
+    """A connection below a record, by one statement for it and the same connection of its siblings.
+
+    Raises like `plan_connection`.
+    """
     context: Context = info.context
     plan, summary = plan_connection(info, perspective, request)
-    page, figures = await context.load_connection(plan, summary)
-    return Loaded(plan, page, figures)
+
+    async def load() -> Loaded:
+        page, figures = await context.load_connection(plan, summary)
+        return Loaded(plan, page, figures)
+
+    return load()
 
 
 def plan_connection(

@@ -43,8 +43,11 @@ def require_scopes(permission: Permission) -> RequiresScopes:
     return RequiresScopes(scopes=[[scope.id] for scope in SCOPES if permission in scope.grants])
 
 
-def root_field(permission: Permission, description: str) -> Any:
-    """A root field, which declares the permission that it needs."""
+def root_field(permission: Permission, description: str, *, gives: type | None = None) -> Any:
+    """A root field, which declares the permission that it needs; `gives` is its type where its resolver awaits it."""
     return strawberry.field(
-        description=description, metadata={METADATA_KEY: permission}, directives=[require_scopes(permission)]
+        description=description,
+        metadata={METADATA_KEY: permission},
+        directives=[require_scopes(permission)],
+        graphql_type=gives,
     )

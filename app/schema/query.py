@@ -1,5 +1,7 @@
 """The root fields that read; each declares the permission it needs."""
 
+from collections.abc import Awaitable
+
 import strawberry
 
 from app.plan.properties import check_guid
@@ -20,7 +22,7 @@ from app.schema.inputs import (
 )
 from app.schema.permissions import Permission, root_field
 from app.schema.selection import RECORD, ResolveInfo, select_columns, selections_of
-from app.schema.types import Attendance, AttendanceConnection, Node, build_attendance
+from app.schema.types import Attendance, AttendanceConnection, Node, build_attendance, build_connection
 
 
 @strawberry.type
@@ -36,8 +38,9 @@ class Query(SubgraphQuery):
         Permission.READ,
         "Attendance records of the caller's site, a page at a time.\n"
         "Without `first` and `last` a page holds 50 records; it never holds more than 100.",
+        gives=AttendanceConnection,
     )
-    async def attendances(
+    def attendances(
         self,
         info: ResolveInfo,
         perspective: PerspectiveArgument = strawberry.UNSET,
@@ -47,7 +50,7 @@ class Query(SubgraphQuery):
         after: AfterArgument = strawberry.UNSET,
         last: LastArgument = strawberry.UNSET,
         before: BeforeArgument = strawberry.UNSET,
-    ) -> AttendanceConnection:
+    ) -> Awaitable[AttendanceConnection]:
         given = collect_arguments(
             perspective=perspective,
             filter=filter,
@@ -58,9 +61,7 @@ class Query(SubgraphQuery):
             before=before,
         )
         request = read_connection_arguments(given)
-        return AttendanceConnection(
-            loaded=await read_connection(info, read_perspective(given.get("perspective")), request)
-        )
+        return build_connection(read_connection(info, read_perspective(given.get("perspective")), request))
 
     @root_field(
         Permission.READ,

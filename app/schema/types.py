@@ -1,5 +1,6 @@
 """The types of the query contract: records, the bookings and sessions they belong to, and connections of them."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 
 import strawberry
@@ -87,7 +88,7 @@ def build_attendance(row: Row) -> Attendance:
     return Attendance(id=strawberry.ID(str(row["id"])), row=row)
 
 
-async def resolve_attendances(
+def resolve_attendances(
     root: "Booking | Session",
     info: ResolveInfo,
     filter: FilterArgument = strawberry.UNSET,  # noqa: A002
@@ -96,10 +97,10 @@ async def resolve_attendances(
     after: AfterArgument = strawberry.UNSET,
     last: LastArgument = strawberry.UNSET,
     before: BeforeArgument = strawberry.UNSET,
-) -> "AttendanceConnection":
+) -> "Awaitable[AttendanceConnection]":
     given = collect_arguments(filter=filter, orderBy=order_by, first=first, after=after, last=last, before=before)
     request = read_connection_arguments(given)
-    return AttendanceConnection(loaded=await read_connection_of_parent(info, root.perspective(), request))
+    return build_connection(read_connection_of_parent(info, root.perspective(), request))
 
 
 @strawberry.federation.type(
@@ -211,6 +212,11 @@ class AttendanceConnection:
     )
     def summary(self) -> AttendanceSummary:
         return AttendanceSummary(figures=self.loaded.figures)
+
+
+async def build_connection(reading: Awaitable[Loaded]) -> AttendanceConnection:
+    """The connection that is being read."""
+    return AttendanceConnection(loaded=await reading)
 
 
 def compute_rate(figures: Figures) -> float | None:

@@ -25,8 +25,9 @@ from app.web.authentication import build_authenticator
 from app.web.endpoint import GraphQLEndpoint
 from app.web.explorer.page import Explorer
 from app.web.flights import Flights
-from app.web.headers import SECURITY_HEADERS, add_headers
+from app.web.headers import REQUEST_ID, SECURITY_HEADERS, Header, add_headers, read_headers
 from app.web.health import report_alive, report_ready
+from app.web.identity import identify_request
 from app.web.intake import Intake
 from app.web.watching import build_watch, start_tracing
 
@@ -41,10 +42,14 @@ logger = logging.getLogger("attendance.server")
 
 
 class Application(Starlette):
-    """Starlette, but for GraphQL itself, whose requests reach their endpoint with nothing in between."""
+    """Starlette, but for GraphQL itself, whose requests reach their endpoint with nothing in between.
+
+    A path is right or not found: a redirect would name whatever host the request does, by plain HTTP.
+    """
 
     def __init__(self, endpoint: GraphQLEndpoint, **options: Any) -> None:
         super().__init__(**options)
+        self.router.redirect_slashes = False
         self.endpoint = endpoint
         self.state.flights = endpoint.flights
 
@@ -60,7 +65,13 @@ class Application(Starlette):
         if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH:
             await self.endpoint(scope, receive, send)
         else:
-            await super().__call__(scope, receive, add_headers(send, SECURITY_HEADERS))
+            await super().__call__(scope, receive, add_headers(send, describe_request(scope)))
+
+
+def describe_request(scope: Scope) -> tuple[Header, ...]:
+    """The headers of every answer; of the lifespan, which has none, nothing is sent."""
+    identity = identify_request(read_headers(scope.get("headers", [])))
+    return (REQUEST_ID, identity.request_id.encode()), *SECURITY_HEADERS
 
 
 def build_application(

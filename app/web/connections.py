@@ -11,6 +11,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import BadUserInput, OperationTimeout
+from app.web.headers import SECURITY_HEADERS
 from app.web.responses import write_error
 
 HEAD_SECONDS = 10.0
@@ -148,10 +149,15 @@ def is_in_head(connection: Connection) -> bool:
 
 
 def write_answer(status_line: bytes, body: bytes) -> bytes:
-    head = (
-        b"HTTP/1.1 %b\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n"
-    )
-    return head % (status_line, len(body)) + b"\r\n" + body
+    """An answer to what never became a request, with the headers that all answers have."""
+    headers = [
+        (b"content-type", b"application/json; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        *SECURITY_HEADERS,
+    ]
+    head = b"".join(b"%b: %b\r\n" % header for header in headers)
+    return b"HTTP/1.1 %b\r\n%b\r\n%b" % (status_line, head, body)
 
 
 MALFORMED = write_answer(b"400 Bad Request", write_error(BadUserInput("The request is not valid HTTP.")))

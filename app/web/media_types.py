@@ -11,6 +11,7 @@ RANGES = {
 }
 LONGEST_REMEMBERED = 512
 HEADERS_REMEMBERED = 256
+MOST_RANGES = 100
 QUALITY = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
 
 
@@ -65,9 +66,9 @@ def rate(qualities: dict[str, float], media_type: str) -> tuple[float, int]:
 
 
 def read_qualities(accept: str) -> dict[str, float]:
-    """The quality of each media range in an Accept header; a malformed quality counts as 1."""
+    """The quality of each of the first media ranges in an Accept header; a malformed quality counts as 1."""
     qualities: dict[str, float] = {}
-    for item in accept.split(","):
+    for item in accept.split(",", MOST_RANGES)[:MOST_RANGES]:
         name, *parameters = (part.strip().lower() for part in item.split(";"))
         quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
         qualities[name] = float(quality) if QUALITY.fullmatch(quality) else 1.0

@@ -41,6 +41,7 @@ from app.web.admission import Admission, Reason
 
 PUBLISH_SECONDS = 1.0
 FOLDER_PREFIX = "attendance-metrics-"
+PRIMARY, REPLICA = "primary", "replica"
 
 logger = logging.getLogger("attendance.metrics")
 
@@ -57,15 +58,21 @@ def sample_admission(admission: Admission) -> Samples:
 
 
 def sample_connections(database: Database, pool_size: int) -> Samples:
-    counts = database.counts
+    """The connections to the primary, and those to the replica if there is one."""
+    pools = {PRIMARY: database.counts, REPLICA: database.replica_counts}
     return {
-        (POOL_SIZE,): counts.size,
-        (POOL_LIMIT,): pool_size,
-        (POOL_IDLE,): counts.idle,
-        (POOL_WAITING,): counts.waiting,
-        (POOL_ACQUIRED,): counts.acquired,
-        (POOL_TIMEOUTS,): counts.timeouts,
-        (POOL_CONNECT_FAILURES,): counts.connect_failures,
+        (metric, server): number
+        for server, counts in pools.items()
+        if counts is not None
+        for metric, number in {
+            POOL_SIZE: counts.size,
+            POOL_LIMIT: pool_size,
+            POOL_IDLE: counts.idle,
+            POOL_WAITING: counts.waiting,
+            POOL_ACQUIRED: counts.acquired,
+            POOL_TIMEOUTS: counts.timeouts,
+            POOL_CONNECT_FAILURES: counts.connect_failures,
+        }.items()
     }
 
 
@@ -126,7 +133,10 @@ async def publish_regularly(metrics: Metrics) -> AsyncIterator[None]:
         yield
     finally:
         publishing.cancel()
-        metrics.close()
+        try:
+            metrics.close()
+        except OSError as failure:  # The directory goes with the first process that ends after the one that made it.
+            logger.warning("the metrics cannot be shared: %s", failure)
 
 
 async def publish_until_cancelled(metrics: Metrics) -> None:

@@ -21,8 +21,10 @@ from tests.support.fault_proxy import FaultProxy, open_proxy
 from tests.support.own_postgres import OwnPostgres
 from tests.support.service import SECRET
 from tests.support.waiting import wait_until
+from tests.support.watching import Numbers, read_numbers
 
 OUTAGE_SECONDS = 2.0
+ACQUIRED = "attendance_pool_acquired_total"
 COUNT_READERS = """
 SELECT count(*) FROM pg_stat_activity WHERE application_name = 'attendance' AND query LIKE '%FROM "attendance"%'
 """
@@ -98,6 +100,8 @@ async def test_queries_read_from_the_replica_and_from_the_primary_while_it_is_go
             await asyncio.sleep(0.3)
             assert await count_readers(pair.standby) > 0
             assert await count_readers(pair.primary) == 0
+            numbers = await asyncio.to_thread(fetch_numbers, service)
+            assert numbers[ACQUIRED, "replica"] > numbers[ACQUIRED, "primary"] > 0
         async with caller.asking():
             begin = time.monotonic()
             pair.standby_way.swallow()
@@ -108,6 +112,11 @@ async def test_queries_read_from_the_replica_and_from_the_primary_while_it_is_go
             await pair.standby_way.heal()
             returned = await wait_for_replica(service, "in use")
         assert returned < RETURN_SECONDS
+
+
+def fetch_numbers(service: RunningService) -> Numbers:
+    with urllib.request.urlopen(f"{service.url}/metrics", timeout=5) as answer:
+        return read_numbers(answer.read().decode())
 
 
 FAULTS: dict[str, Callable[[Pair], object]] = {

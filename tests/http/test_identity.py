@@ -31,6 +31,18 @@ async def test_the_explorer_carries_the_id_of_its_request(bare: httpx2.AsyncClie
     assert "script-src" in answer.headers["content-security-policy"]
 
 
+OTHER_PATHS = ["/healthz", "/readyz", "/metrics", "/graphql/explorer/none", "/none", "/"]
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("path", OTHER_PATHS)
+async def test_answers_beside_graphql_carry_the_id_of_their_request_too(
+    bare: httpx2.AsyncClient, path: str, method: str
+) -> None:
+    assert (await bare.request(method, path, headers={"x-request-id": "7"})).headers["x-request-id"] == "7"
+    assert len((await bare.request(method, path)).headers["x-request-id"]) == 32
+
+
 async def test_requests_without_an_id_get_different_ones(bare: httpx2.AsyncClient) -> None:
     answers = [await bare.post("/graphql", json=TYPENAME) for _ in range(50)]
     ids = {answer.headers["x-request-id"] for answer in answers}
@@ -82,7 +94,7 @@ def test_a_trace_is_taken_as_its_specification_has_it(given: str, *, is_taken: b
     assert identity.traceparent == (given if is_taken else None)
 
 
-@pytest.mark.parametrize("path", ["/graphql", "/healthz", "/readyz", "/graphql/explorer/none", "/none", "/"])
+@pytest.mark.parametrize("path", ["/graphql", *OTHER_PATHS])
 async def test_no_answer_may_be_framed_guessed_at_or_kept(bare: httpx2.AsyncClient, path: str) -> None:
     headers = (await bare.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"

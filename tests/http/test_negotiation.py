@@ -1,8 +1,12 @@
 """Which media type an answer has, for each way of asking for one."""
 
+import time
+
 import httpx2
 import pytest
 
+from app.web.explorer.page import accepts_page
+from app.web.media_types import choose_media_type
 from tests.http.conftest import ServiceBuilder
 from tests.support.media_types import GRAPHQL_RESPONSE, JSON
 
@@ -101,3 +105,17 @@ async def ask(client: httpx2.AsyncClient, method: str, *headers: tuple[str, str]
     if method == "GET":
         return await client.get("/graphql", params=TYPENAME, headers=list(headers))
     return await client.post("/graphql", json=TYPENAME, headers=list(headers))
+
+
+@pytest.mark.parametrize("accept", ["," * 60_000, "a/b;q=0.5," * 6000, ";" * 60_000])
+def test_a_long_header_costs_little(accept: str) -> None:
+    start = time.process_time()
+    assert choose_media_type(accept.encode()) is None
+    assert not accepts_page(accept)
+    assert time.process_time() - start < 0.02
+
+
+def test_of_very_many_ranges_the_first_ones_count() -> None:
+    many = ", ".join(f"a/b{number}" for number in range(1000))
+    assert choose_media_type(f"{GRAPHQL_RESPONSE}, {many}".encode()) == GRAPHQL_RESPONSE
+    assert choose_media_type(f"{many}, {GRAPHQL_RESPONSE}".encode()) is None

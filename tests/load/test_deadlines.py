@@ -1,6 +1,7 @@
 """No request takes for ever: its deadlines, a client that leaves, and a write that is never cut."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,7 @@ ENTITIES = """
     ... on Booking { attendances { totalCount } }
 } }
 """
+NODE = '{ node(id: "30758e1a-ebde-4d73-8d50-96f8b6efa92e") { id } }'
 PARTS_OF_A_BODY = {"silent": [], "trickling": [b'{"query": '], "almost whole": [b'{"query": "{ __typename }"', b""]}
 
 
@@ -59,13 +61,16 @@ async def test_a_read_that_takes_too_long_is_stopped_and_so_is_its_statement(
     assert client.content["errors"][0]["extensions"] == {"code": "TIMEOUT"}
 
 
-@pytest.mark.parametrize("query", [COUNT, ENTITIES])
+@pytest.mark.parametrize("compiles", [True, False])
+@pytest.mark.parametrize("query", [COUNT, ENTITIES, NODE])
 async def test_a_read_whose_client_leaves_is_stopped_and_so_is_its_statement(
-    build_endpoint: BuildEndpoint, lock: Lock, token: str, query: str
+    build_endpoint: BuildEndpoint, lock: Lock, token: str, query: str, *, compiles: bool
 ) -> None:
     client = ask(query, token)
+    endpoint = build_endpoint()
+    endpoint = replace(endpoint, service=replace(endpoint.service, compiles=compiles))
     async with lock() as watcher, asyncio.timeout(4):
-        answering = start(client, build_endpoint())
+        answering = start(client, endpoint)
         await wait_for_waiting(watcher, 1)
         client.leaves.set()
         await answering

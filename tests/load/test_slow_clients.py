@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from app.web.connections import HEAD_SECONDS, UNREAD_SECONDS, Connection, ConnectionWatch
+from app.web.headers import SECURITY_HEADERS
 from tests.load.conftest import BuildEndpoint
 from tests.support.commands import start_service
 from tests.support.service import SECRET
@@ -199,3 +200,6 @@ async def test_what_is_not_http_is_refused(server: WatchedServer, content: bytes
         answer = await wire.ask(content)
         assert (answer.status, answer.headers["connection"]) == (400, "close")
         assert answer.content["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+        assert {
+            name.decode(): value.decode().lower() for name, value in SECURITY_HEADERS
+        }.items() <= answer.headers.items()

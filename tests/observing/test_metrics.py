@@ -127,7 +127,7 @@ async def test_what_runs_and_waits_is_shown(watch: WatchService, database_url: s
 
             async def is_full() -> bool:
                 numbers = await watched.numbers()
-                is_waiting = numbers["attendance_pool_waiting",] == 1
+                is_waiting = numbers["attendance_pool_waiting", "primary"] == 1
                 return is_waiting and numbers["attendance_requests_turned_away_total", "queue_full"] == 1
 
             await wait_until(is_full)
@@ -140,9 +140,9 @@ async def test_what_runs_and_waits_is_shown(watch: WatchService, database_url: s
     limits = {"running": 3, "running_limit": 3, "queued": 2, "queued_limit": 2, "queued_total": 2}
     assert {name: numbers[f"attendance_requests_{name}",] for name in limits} == limits
     pool = {"size": 2, "limit": 2, "idle": 0, "waiting": 1}
-    assert {name: numbers[f"attendance_pool_{name}",] for name in pool} == pool
+    assert {name: numbers[f"attendance_pool_{name}", "primary"] for name in pool} == pool
     assert after["attendance_requests_running",] == after["attendance_requests_queued",] == 0
-    assert after["attendance_pool_idle",] == 2
+    assert after["attendance_pool_idle", "primary"] == 2
     assert {key[1] for key in numbers if "turned_away" in key[0]} == {reason.value for reason in Reason}
     [overloaded] = [key for key in count_operations(after) if key[1] == "SERVICE_UNAVAILABLE"]
     assert overloaded == ("anonymous", "SERVICE_UNAVAILABLE", "unknown")

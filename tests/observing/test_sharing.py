@@ -1,22 +1,26 @@
 """The processes of a service count together: what they did lasts, what they hold ends with them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from app.observing.metrics import Metrics
 from app.observing.samples import Samples
 from app.observing.sharing import SharedNumbers
+from app.web.metrics import publish_regularly
 
-DONE, HELD, FACT = ("attendance_rows_total",), ("attendance_pool_size",), ("attendance_build_info", "1", "3")
+DONE, HELD, FACT = ("attendance_rows_total",), ("attendance_pool_size", "primary"), ("attendance_build_info", "1", "3")
 WORKER = """
 import sys, time
 from pathlib import Path
 from app.observing.sharing import SharedNumbers
 shared = SharedNumbers(Path(sys.argv[1]))
-shared.write({("attendance_rows_total",): 5, ("attendance_pool_size",): 3, ("attendance_build_info", "1", "3"): 1})
+size, build = ("attendance_pool_size", "primary"), ("attendance_build_info", "1", "3")
+shared.write({("attendance_rows_total",): 5, size: 3, build: 1})
 print("ready", flush=True)
 time.sleep(60)
 """
@@ -89,3 +93,10 @@ def test_the_last_clears_up_where_the_parent_is_gone(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "getppid", lambda: 1)
     orphan.close()
     assert not (tmp_path / "folder").exists()
+
+
+async def test_a_process_ends_well_whose_directory_is_gone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics(lambda: None, [lambda: make(1, 1)], SharedNumbers(tmp_path / "folder"))
+    async with publish_regularly(metrics):
+        shutil.rmtree(tmp_path / "folder")
+    assert "the metrics cannot be shared" in caplog.text

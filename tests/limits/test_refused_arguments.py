@@ -1,0 +1,88 @@
+"""Arguments that are refused, below many records: they cost what one refusal costs, and nothing is left running."""
+
+import asyncio
+import time
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.operations.executing import MOST_ERRORS
+from tests.support.service import GraphQLClient, Record, RecordingDatabase, store
+
+RUNS = 4
+MOST_TIMES = 4
+CLEARING_SECONDS = 1.5
+GUID = '"01890a5d-ac96-774b-bcce-b302099a8057" '
+BELOW = {
+    "sizes": " ".join(f"a{n}: attendances(first: -{n + 1}) {{ totalCount }}" for n in range(29)),
+    "lists": f"attendances(filter: {{id: {{in: [{'1 ' * 900}]}}}}) {{ totalCount }}",
+    "malformed items": f"attendances(filter: {{id: {{in: [{GUID * 99} 1]}}}}) {{ totalCount }}",
+    "cursors": 'attendances(after: "x") { totalCount }',
+    "long lists of variables": "attendances(filter: {id: {in: $ids}}) { totalCount }",
+}
+MALFORMED = [{"__typename": "Booking", "id": "x"}] * 1000
+
+
+@pytest.fixture
+async def crowded(database: RecordingDatabase, site_id: UUID) -> None:
+    await store(database, site_id, [Record(session_id=f"session {n}") for n in range(100)])
+
+
+async def measure(client: GraphQLClient, query: str, **variables: object) -> float:
+    """The least CPU time of some runs, in seconds; each ends in one error."""
+    taken = []
+    for _ in range(RUNS):
+        start = time.process_time()
+        answer = await client.run(query, **variables)
+        taken.append(time.process_time() - start)
+        assert [error["extensions"]["code"] for error in answer["errors"]] in (["BAD_USER_INPUT"], ["CURSOR_INVALID"])
+        assert answer["data"] is None
+    return min(taken)
+
+
+@pytest.mark.usefixtures("crowded")
+@pytest.mark.parametrize("name", BELOW)
+async def test_a_refused_argument_below_a_hundred_records_costs_little_more_than_below_one(
+    client: GraphQLClient, name: str
+) -> None:
+    variables = {"ids": ["x"] * 4900} if "$ids" in BELOW[name] else {}
+    head = "query($ids: [ID!]!) " if variables else ""
+
+    async def run(size: int) -> float:
+        query = f"{head}{{ attendances(first: {size}) {{ nodes {{ booking {{ {BELOW[name]} }} }} }} }}"
+        return await measure(client, query, **variables)
+
+    assert await run(100) < MOST_TIMES * await run(1)
+
+
+async def test_a_read_beside_a_refused_argument_is_stopped(client: GraphQLClient, database: RecordingDatabase) -> None:
+    async with database.connection(uuid4()) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE attendance IN ACCESS EXCLUSIVE MODE")
+        error = await client.error("{ fine: attendances { nodes { id } } bad: attendances(first: -1) { totalCount } }")
+        await asyncio.sleep(CLEARING_SECONDS)
+        counts = database.counts
+        assert counts.size - counts.idle == 1
+    assert error["path"] == ["bad"]
+
+
+async def test_more_errors_than_a_thousand_end_the_operation(client: GraphQLClient) -> None:
+    fields = " ".join(f"a{n}: _entities(representations: $of) {{ __typename }}" for n in range(10))
+    answer = await client.run(f"query($of: [_Any!]!) {{ {fields} }}", of=MALFORMED)
+    assert len(answer["errors"]) == MOST_ERRORS + 1
+    assert answer["data"] is None
+    assert answer["errors"][-1]["extensions"]["code"] == "OPERATION_TOO_COMPLEX"
+    assert {error["extensions"]["code"] for error in answer["errors"][:-1]} == {"BAD_USER_INPUT"}
+
+
+async def test_what_a_failed_item_was_to_read_is_read_for_the_others(client: GraphQLClient) -> None:
+    fine = "fine: attendances { totalCount }"
+    query = f"""query($of: [_Any!]!) {{
+      failing: _entities(representations: $of) {{
+        ... on Booking {{ {fine} bad: attendances(first: -1) {{ totalCount }} }}
+      }}
+      others: _entities(representations: $of) {{ ... on Booking {{ {fine} }} }}
+    }}"""
+    async with asyncio.timeout(5):
+        answer = await client.run(query, of=[{"__typename": "Booking", "id": str(uuid4())}])
+    assert answer["data"] == {"failing": [None], "others": [{"fine": {"totalCount": 0}}]}
+    assert [error["path"] for error in answer["errors"]] == [["failing", 0, "bad"]]
