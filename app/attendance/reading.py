@@ -135,7 +135,7 @@ def build_pages(plan: PagePlan, groups: Sequence[Sequence[Row]]) -> list[Page]:
     """
     size, backward, has_rows, wants_rows = plan.size, plan.backward, plan.row_limit > 0, plan.wants.rows
     asks_before, asks_after = plan.asks_before, plan.asks_after
-    if wants_rows and has_rows and not (backward or asks_before or asks_after or plan.probes_further):
+    if has_rows and plan.row_limit == size and not (backward or asks_before or asks_after):
         return [make_page((rows if rows and rows[0][0] is not None else [], False, False)) for rows in groups]
     pages = []
     for rows in groups:

@@ -107,7 +107,7 @@ def describe_operation(level: str, record: OperationRecord) -> EventDict:
         "type": label.type,
         "site": record.site_id,
         "permission": label.permission,
-        "duration_ms": round(record.seconds * 1000, 3),
+        "duration_ms": int(record.seconds * 1_000_000) / 1000,
         "rows": record.rows,
         "statements": record.statements,
         "path": record.path,

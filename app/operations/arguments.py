@@ -6,7 +6,7 @@ Both are read by functions that are built once, to plain values; what is unusual
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     BooleanValueNode,
@@ -39,8 +39,7 @@ from app.schema.schema import SCHEMA
 ReadValue = Callable[[Variables], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class VariableReader:
+class VariableReader(NamedTuple):
     """One variable of an operation; `default` is Undefined where there is none."""
 
     name: str
@@ -64,12 +63,12 @@ class ArgumentReader:
 def read_variables(readers: Sequence[VariableReader], given: Variables) -> dict[str, Any]:
     """The variables of an operation, without those that are absent. Raises Unusual."""
     values: dict[str, Any] = {}
-    for reader in readers:
-        if reader.name in given:
-            values[reader.name] = reader.coerce(given[reader.name])
-        elif reader.default is not Undefined:
-            values[reader.name] = reader.default
-        elif reader.is_required:
+    for name, coerce, default, is_required in readers:
+        if name in given:
+            values[name] = coerce(given[name])
+        elif default is not Undefined:
+            values[name] = default
+        elif is_required:
             raise Unusual(INPUT)
     return values
 

@@ -130,11 +130,12 @@ def plan_request(perspective: Perspective | None, request: ConnectionRequest, wa
 
 async def fetch_connection(reader: AttendanceReader, plan: PagePlan, summary: SummaryPlan) -> tuple[Page, Figures]:
     """A page and its figures; where both have a statement, at once."""
+    if not summary.aggregates:
+        return await reader.read_page(plan), NO_FIGURES
     if summary.needs_statement and plan.needs_statement:
         page, figures = await gather([reader.read_page(plan), reader.read_summary(summary)])
         return page, figures
-    page = await reader.read_page(plan)
-    return page, await reader.read_summary(summary) if summary.aggregates else NO_FIGURES
+    return await reader.read_page(plan), await reader.read_summary(summary)
 
 
 async def read_below(

@@ -17,7 +17,7 @@ from zlib import crc32
 
 from app.errors import CursorInvalid, CursorMismatch
 from app.plan.filter import Filter, Perspective
-from app.plan.order import Order
+from app.plan.order import Order, OrderKey
 from app.plan.properties import GUID_PROPERTIES, STATUSES, Property, Value
 
 VERSION = b"\x01"
@@ -28,6 +28,8 @@ MOST_CHARACTERS = 2000
 BASE64_BYTES, BASE64_CHARACTERS = 3, 4
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
 LARGEST_INTEGER = 2**31 - 1
+
+BY_SESSION = OrderKey(Property.SESSION_ID)
 
 Position = tuple[Value, ...]
 
@@ -51,7 +53,7 @@ class CursorCodec(NamedTuple):
         """
         checksum, head = self.head_checksum, self.head_text
         tails = list(encode_tails(self.order, columns))
-        if any(key.of is Property.SESSION_ID for key in self.order):
+        if BY_SESSION in self.order:
             sealed = [tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) for tail in tails]
             return [head + encode_text(each).rstrip("=") for each in sealed]
         width = len(tails[0]) + CHECKSUM_SIZE if tails else 0

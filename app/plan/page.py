@@ -48,9 +48,9 @@ class PageWants(NamedTuple):
 class PagePlan(NamedTuple):
     """One page of one connection. `perspective` is None for the whole site.
 
-    `backward` reads the page from the end of the order. A record more than `size` is read when `probes_further`
-    asks whether the page has a neighbour on the side it is read towards; the flags of the sides that cursors
-    close, `asks_before` and `asks_after`, are answered by a look beyond the cursor.
+    `backward` reads the page from the end of the order. `row_limit` is how many rows to read at most: one more than
+    `size` where the page's neighbour is asked for on the side it is read towards, none where nothing is. The flags of
+    the sides that cursors close, `asks_before` and `asks_after`, are answered by a look beyond the cursor.
     """
 
     perspective: Perspective | None
@@ -61,29 +61,13 @@ class PagePlan(NamedTuple):
     after: Position | None
     before: Position | None
     wants: PageWants
+    row_limit: int
+    asks_before: bool
+    asks_after: bool
 
     @property
     def cursors(self) -> CursorCodec:
         return plan_cursors(self.order, self.perspective, self.condition)
-
-    @property
-    def probes_further(self) -> bool:
-        return self.wants.has_previous if self.backward else self.wants.has_next
-
-    @property
-    def asks_before(self) -> bool:
-        return self.wants.has_previous and self.after is not None
-
-    @property
-    def asks_after(self) -> bool:
-        return self.wants.has_next and self.before is not None
-
-    @property
-    def row_limit(self) -> int:
-        """How many rows to read at most: one more than the page where its flag is asked for, none where nothing is."""
-        if self.probes_further:
-            return self.size + 1
-        return self.size if self.wants.rows else 0
 
     @property
     def needs_statement(self) -> bool:
@@ -131,7 +115,20 @@ def plan_page(
         codec = plan_cursors(order, perspective, condition)
         after = None if arguments.after is None else codec.decode(arguments.after, "after")
         before = None if arguments.before is None else codec.decode(arguments.before, "before")
-    return PagePlan(perspective, condition, order, size, backward, after, before, wants)
+    probes_further = wants.has_previous if backward else wants.has_next
+    return PagePlan(
+        perspective,
+        condition,
+        order,
+        size,
+        backward,
+        after,
+        before,
+        wants,
+        row_limit=size + 1 if probes_further else size if wants.rows else 0,
+        asks_before=wants.has_previous and after is not None,
+        asks_after=wants.has_next and before is not None,
+    )
 
 
 def plan_size(first: int | None, last: int | None) -> tuple[int, bool]:

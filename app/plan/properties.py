@@ -67,7 +67,7 @@ def parse_text(text: str, argument: str, *, place: str = "") -> str:
 
 def parse_value(of: Property, value: str | int, argument: str, *, place: str = "") -> Value:
     """Read a caller's value of a property; a GUID stays a text. Raises BadUserInput naming the argument."""
-    if isinstance(value, int):
+    if of is Property.STATUS or isinstance(value, int):
         return value
     if of in GUID_PROPERTIES:
         return check_guid(value, argument, place=place)
