@@ -29,6 +29,7 @@ NUMBERS = {
     "MAX_ALIASES": 10_000,
     "MAX_COST": 100_000_000,
     "MAX_VARIABLE_VALUES": 1_000_000,
+    "MAX_IN_VALUES": 10_000,
     "SITE_SHARE": 100,
 }
 
@@ -63,6 +64,7 @@ class Settings:
     max_aliases: int = 30
     max_cost: int = 10_000
     max_variable_values: int = 5000
+    max_in_values: int = 100
     trusted_documents: Path | None = None
     trusted_only: bool = False
     log_level: str = "info"

@@ -10,10 +10,11 @@ import orjson
 
 from app.cli.databases import open_database, provide_database
 from app.errors import ConfigurationError
-from app.operations.documents import Documents, Operation
+from app.operations.documents import Documents
 from app.operations.explaining import explain_operation
 from app.operations.failures import RequestRefused
 from app.operations.limits import read_limits
+from app.operations.operation import Operation
 from app.settings import Settings
 
 

@@ -8,7 +8,6 @@ import orjson
 from graphql import (
     BooleanValueNode,
     DirectiveNode,
-    DocumentNode,
     FieldNode,
     GraphQLField,
     SelectionNode,
@@ -18,8 +17,8 @@ from graphql import (
 
 from app.operations.arguments import build_argument_reader
 from app.operations.coercing import Unusual, Variables
-from app.operations.documents import Operation
 from app.operations.fragments import find_fragments
+from app.operations.operation import Operation
 from app.operations.reads import ConnectionRead, PlannedConnection, gather
 from app.operations.record_reads import EntitiesField, EntityType, PlannedRecords, RecordField, RecordsRead
 from app.operations.sharing import SharingReader
@@ -91,15 +90,17 @@ def compile_operation(operation: Operation, booleans: Booleans) -> CompiledOpera
 
     Raises Unusual, saying what about the query is left to the reference path.
     """
-    return Compiler(operation.syntax.read(), operation.name, booleans).compile()
+    return Compiler(operation, booleans).compile()
 
 
 class Compiler:
     """Goes through the selections of one operation, and writes the functions for them."""
 
-    def __init__(self, document: DocumentNode, operation_name: str | None, booleans: Booleans) -> None:
-        definition = get_operation_ast(document, operation_name)
+    def __init__(self, operation: Operation, booleans: Booleans) -> None:
+        document = operation.syntax.read()
+        definition = get_operation_ast(document, operation.name)
         assert definition is not None
+        self._most_in_values = operation.most_in_values
         self._selections = Selections(SCHEMA, find_fragments(document), lambda node: is_included(node, booleans))
         self._definition = definition
         self._functions: list[str] = []
@@ -135,6 +136,7 @@ class Compiler:
             of=of,
             arguments=build_argument_reader(find_field("Query" if of is None else BOOKING, nodes[0]), nodes[0]),
             wants=wants,
+            most_in_values=self._most_in_values,
             below=below,
             write=self._load(name, definition),
         )

@@ -1,87 +1,23 @@
 """Documents parsed, validated and looked through once per text, and kept in bounded caches."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple
-
-from graphql import DocumentNode, OperationDefinitionNode, OperationType
+from typing import Any
 
 from app.errors import BadUserInput, OperationTooComplex
 from app.operations.cache import BoundedCache
-from app.operations.cost import Cost
-from app.operations.costing import CostReader, read_defaults
 from app.operations.failures import RequestRefused, refuse
 from app.operations.limits import Limits, check_cost, check_shape, check_text, check_variables, read_limits, too_deep
-from app.operations.parsing import parse_again, parse_document, validate_document
-from app.operations.permissions import compute_permissions
+from app.operations.operation import Operation, Operations, Syntax, prepare_operations
+from app.operations.parsing import parse_document, validate_document
 from app.operations.persisted import DocumentReference, PersistedDocuments
 from app.operations.trusted import ManifestEntry, read_manifest, wrong
-from app.schema.permissions import Permission
 from app.settings import Settings
 
 TOKENS_OF_AN_AVERAGE = 100
 CHARACTERS_LIKE_A_TOKEN = 256
 DIGEST_SIZE = 16
-LONGEST_NAME = 100
-MUTATION = OperationType.MUTATION.value
 UNTRUSTED = "Only trusted documents are run here, and this is none of them."
-
-
-class Syntax:
-    """The parsed document of a valid text. It may be let go, for it is large, and is parsed again when it is needed."""
-
-    def __init__(self, text: str, document: DocumentNode) -> None:
-        self._text = text
-        self._document: DocumentNode | None = document
-
-    def read(self) -> DocumentNode:
-        return self._document or parse_again(self._text)
-
-    def let_go(self) -> None:
-        self._document = None
-
-
-class Label(NamedTuple):
-    """An operation for those who watch the service: what it is called, `query` or `mutation`, and what it needs.
-
-    A long name is cut.
-    """
-
-    name: str | None
-    type: str | None
-    permission: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """An operation of a valid document, what a caller must be allowed to do to run it, and what it costs.
-
-    `most_cost` is the most that it can cost, whatever the variables are. `compiled` keeps what it was compiled to, for
-    as long as the document is kept.
-    """
-
-    name: str | None
-    label: Label
-    syntax: Syntax
-    permissions: frozenset[Permission]
-    records: Cost
-    most_cost: int
-    defaults: Mapping[str, Any]
-    compiled: dict[Hashable, Any] = field(default_factory=dict, compare=False)
-
-    @property
-    def is_mutation(self) -> bool:
-        return self.label.type == MUTATION
-
-    def cost(self, variables: Mapping[str, Any]) -> int:
-        """How many records the operation can return with these variables, as JSON has them."""
-        if not self.records.varying:
-            return self.records.fixed
-        return self.records.compute({**self.defaults, **variables} if self.defaults else variables, {})
-
-
-Operations = Mapping[str | None, Operation]
 
 
 class Documents:
@@ -194,7 +130,7 @@ def read_operations(text: str, limits: Limits, *, introspection: bool) -> Operat
         parsed = parse_document(text, limits)
         check_shape(limits, parsed)
         validate_document(parsed, introspection=introspection)
-        operations = prepare_operations(Syntax(text, parsed), parsed)
+        operations = prepare_operations(Syntax(text, parsed), parsed, limits)
         for operation in operations.values():
             if not operation.records.varying:
                 check_cost(limits, operation.records.fixed)
@@ -203,22 +139,6 @@ def read_operations(text: str, limits: Limits, *, introspection: bool) -> Operat
     except RecursionError as overflow:
         raise refuse(too_deep()) from overflow
     return operations
-
-
-def prepare_operations(syntax: Syntax, parsed: DocumentNode) -> Operations:
-    """All that is known of a valid document's operations before they run."""
-    costs = CostReader(parsed)
-    definitions = [node for node in parsed.definitions if isinstance(node, OperationDefinitionNode)]
-    operations = [prepare_operation(syntax, parsed, node, costs.read_operation(node)) for node in definitions]
-    return {operation.name: operation for operation in operations}
-
-
-def prepare_operation(syntax: Syntax, parsed: DocumentNode, node: OperationDefinitionNode, cost: Cost) -> Operation:
-    name = node.name.value if node.name else None
-    permissions = compute_permissions(parsed, node)
-    needs = " ".join(sorted(each.value for each in permissions)) or None
-    label = Label(name and name[:LONGEST_NAME], node.operation.value, needs)
-    return Operation(name, label, syntax, permissions, cost, cost.most, read_defaults(node))
 
 
 def weigh(text: str, operations: Operations) -> int:

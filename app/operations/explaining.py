@@ -8,7 +8,7 @@ from uuid import UUID
 from app.database.pool import Database, Row
 from app.operations.coercing import Unusual, Variables
 from app.operations.compiling import CompiledOperation
-from app.operations.documents import Operation
+from app.operations.operation import Operation
 from app.operations.sharing import SharingReader
 from app.operations.variants import find_compiled
 from app.plan.filter import Filter, Perspective

@@ -18,6 +18,7 @@ from graphql import (
 
 from app.errors import OperationTooComplex
 from app.operations.fragments import find_fragments
+from app.plan.filter import MOST_IN_VALUES
 from app.settings import Settings
 
 LINES_A_TOKEN = 5
@@ -51,6 +52,7 @@ class Limits:
     aliases: int = 30
     cost: int = 10_000
     variable_values: int = 5000
+    in_values: int = MOST_IN_VALUES
 
     @property
     def lines(self) -> int:
@@ -66,6 +68,7 @@ def read_limits(settings: Settings) -> Limits:
         aliases=settings.max_aliases,
         cost=settings.max_cost,
         variable_values=settings.max_variable_values,
+        in_values=settings.max_in_values,
     )
 
 

@@ -38,6 +38,7 @@ class ConnectionRead:
     of: Property | None
     arguments: ArgumentReader
     wants: Wants
+    most_in_values: int
     below: "tuple[ConnectionRead, ...]"
     write: Write
 
@@ -48,7 +49,7 @@ class ConnectionRead:
     def plan(self, variables: Variables) -> "PlannedConnection":
         """Plan the connection and all below it. Raises what bad input raises."""
         given = self.arguments.read(variables)
-        request = read_connection_arguments(given)
+        request = read_connection_arguments(given, self.most_in_values)
         perspective = read_perspective(given.get("perspective"))
         below = tuple([each.plan(variables) for each in self.below])
         has_cursor = request.page.after is not None or request.page.before is not None

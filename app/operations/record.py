@@ -5,8 +5,8 @@ from time import perf_counter, time
 from uuid import UUID
 
 from app.attendance.tally import Tally
-from app.operations.documents import Label, Operation
 from app.operations.failures import FormattedError
+from app.operations.operation import Label, Operation
 
 DONE = "ok"
 COMPILED, REFERENCE = "compiled", "reference"

@@ -15,7 +15,7 @@ from app.errors import (
     ServiceError,
 )
 from app.operations.coercing import Unusual, Variables
-from app.operations.documents import Documents, Operation
+from app.operations.documents import Documents
 from app.operations.executing import ProjectingExecutor
 from app.operations.failures import (
     RequestRefused,
@@ -23,6 +23,7 @@ from app.operations.failures import (
     format_unforeseen,
     refuse,
 )
+from app.operations.operation import Operation
 from app.operations.permissions import Caller, require_permissions
 from app.operations.persisted import DocumentReference
 from app.operations.record import COMPILED, REFERENCE, OperationRecord
@@ -151,7 +152,7 @@ async def run_operation(
             return Response(body, Verdict.EXECUTED)
     record.path, record.reason = REFERENCE, reason
     writer = None if caller is None else AttendanceWriter(service.database, caller.site_id, record)
-    context = None if reader is None or writer is None else Context(reader, writer)
+    context = None if reader is None or writer is None else Context(reader, writer, operation.most_in_values)
     document = operation.syntax.read()
     execution = execute_document(document, operation.name, variables, context, service)
     result = await (service.writes.run(execution) if operation.is_mutation else execution)

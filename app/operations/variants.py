@@ -22,8 +22,8 @@ from app.errors import BadUserInput, CursorInvalid, CursorMismatch
 from app.operations.arguments import VariableReader, build_variable_readers, read_variables
 from app.operations.coercing import INPUT, Unusual, Variables
 from app.operations.compiling import MOST_SOURCE, CompiledOperation, compile_operation
-from app.operations.documents import Operation
 from app.operations.fragments import find_fragments
+from app.operations.operation import Operation
 
 MOST_VARIANTS = 8
 MOST_SOURCE_OF_ALL = 2 * MOST_SOURCE

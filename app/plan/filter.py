@@ -7,7 +7,7 @@ from typing import NamedTuple
 from app.errors import BadUserInput
 from app.plan.properties import GUID_PROPERTIES, STATUSES, Property, Value, find_guids, parse_value
 
-MOST_VALUES = 100
+MOST_IN_VALUES = 100
 
 
 class Operator(StrEnum):
@@ -45,16 +45,20 @@ def plan_perspective(of: Property, text: str, argument: str) -> Perspective:
 
 
 def plan_filter(
-    of: Property, operator: Operator, value: str | int | Sequence[str | int], argument: str
+    of: Property,
+    operator: Operator,
+    value: str | int | Sequence[str | int],
+    argument: str,
+    most_in_values: int = MOST_IN_VALUES,
 ) -> Filter | None:
     """The filter in its simplest form: None where it lets every record pass.
 
     Filters of one meaning become equal: `in` of one value is `eq`, and `ne` of a status is `in` of the others.
-    Raises BadUserInput naming the argument for a malformed value or a list of more than 100.
+    Raises BadUserInput naming the argument for a malformed value, or a list of more values than the most.
     """
     if operator is Operator.IN:
         assert isinstance(value, Sequence)
-        values = plan_values(of, value, argument)
+        values = plan_values(of, value, argument, most_in_values)
     elif of is Property.STATUS and operator is Operator.NE:
         values = tuple(status for status in STATUSES if status != value)
     else:
@@ -65,12 +69,10 @@ def plan_filter(
     return Filter(of, Operator.EQ, values[0]) if len(values) == 1 else Filter(of, Operator.IN, values)
 
 
-def plan_values(of: Property, values: Sequence[str | int], argument: str) -> tuple[Value, ...]:
-    """The values of an `in`, sorted and distinct. Raises BadUserInput above 100 values, or for a malformed one."""
-    if len(values) > MOST_VALUES:
-        raise BadUserInput(
-            f"`{argument}` takes at most {MOST_VALUES} values; {len(values)} were given.", argument=argument
-        )
+def plan_values(of: Property, values: Sequence[str | int], argument: str, most: int) -> tuple[Value, ...]:
+    """The values of an `in`, sorted and distinct. Raises BadUserInput for too many values, or for a malformed one."""
+    if len(values) > most:
+        raise BadUserInput(f"`{argument}` takes at most {most} values; {len(values)} were given.", argument=argument)
     parsed: Sequence[Value] | None = find_guids(values) if of in GUID_PROPERTIES else None
     parsed = parsed or [
         parse_value(of, value, argument, place=f"; value {position} of the list is not one")

@@ -34,10 +34,10 @@ class ConnectionRequest(NamedTuple):
     page: PageArguments
 
 
-def read_connection_arguments(given: Arguments) -> ConnectionRequest:
-    """What a connection is asked for. Raises BadUserInput naming the argument."""
+def read_connection_arguments(given: Arguments, most_in_values: int) -> ConnectionRequest:
+    """What a connection is asked for, by lists of so many values at most. Raises BadUserInput naming the argument."""
     page = PageArguments(given.get("first"), given.get("after"), given.get("last"), given.get("before"))
-    return ConnectionRequest(read_filter(given.get("filter")), read_order(given.get("orderBy")), page)
+    return ConnectionRequest(read_filter(given.get("filter"), most_in_values), read_order(given.get("orderBy")), page)
 
 
 def read_perspective(given: Arguments | None) -> Perspective | None:
@@ -48,13 +48,14 @@ def read_perspective(given: Arguments | None) -> Perspective | None:
     return plan_perspective(PROPERTIES_OF_FIELDS[name], value, f"perspective.{name}")
 
 
-def read_filter(given: Arguments | None) -> Filter | None:
+def read_filter(given: Arguments | None, most_in_values: int) -> Filter | None:
     """The filter that an argument asks for, in its simplest form. Raises BadUserInput naming the argument."""
     if given is None:
         return None
     name, comparison = find_one(given, "filter")
     operator, value = find_one(comparison, f"filter.{name}")
-    return plan_filter(PROPERTIES_OF_FIELDS[name], OPERATORS[operator], value, f"filter.{name}.{operator}")
+    argument = f"filter.{name}.{operator}"
+    return plan_filter(PROPERTIES_OF_FIELDS[name], OPERATORS[operator], value, argument, most_in_values)
 
 
 def read_order(given: Sequence[str] | None) -> Order:

@@ -35,9 +35,10 @@ class Context:
     What one field reads may be what others wait for, so it goes on when that field is stopped, until nobody waits.
     """
 
-    def __init__(self, reader: AttendanceReader, writer: AttendanceWriter) -> None:
+    def __init__(self, reader: AttendanceReader, writer: AttendanceWriter, most_in_values: int) -> None:
         self.reader = reader
         self.writer = writer
+        self.most_in_values = most_in_values
         self.selections: dict[Hashable, Any] = {}
         self._waiting = 0
         self._reading: set[asyncio.Task[Any]] = set()

@@ -60,7 +60,7 @@ class Query(SubgraphQuery):
             last=last,
             before=before,
         )
-        request = read_connection_arguments(given)
+        request = read_connection_arguments(given, info.context.most_in_values)
         return build_connection(read_connection(info, read_perspective(given.get("perspective")), request))
 
     @root_field(

@@ -99,7 +99,7 @@ def resolve_attendances(
     before: BeforeArgument = strawberry.UNSET,
 ) -> "Awaitable[AttendanceConnection]":
     given = collect_arguments(filter=filter, orderBy=order_by, first=first, after=after, last=last, before=before)
-    request = read_connection_arguments(given)
+    request = read_connection_arguments(given, info.context.most_in_values)
     return build_connection(read_connection_of_parent(info, root.perspective(), request))
 
 

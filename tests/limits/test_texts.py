@@ -3,7 +3,7 @@
 import gc
 import tracemalloc
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
@@ -254,3 +254,17 @@ async def test_each_limit_is_a_setting(
     async with service(**{name: value}) as http:
         limited = GraphQLClient(http, make_token(site_id, READ_SCOPE))
         assert (await refuse(limited, query, x=1, y=2)).code == "OPERATION_TOO_COMPLEX"
+
+
+IN = "query($ids: [ID!]!) { attendances(filter: {bookingId: {in: $ids}}) { totalCount nodes { id } } }"
+
+
+@pytest.mark.parametrize("compiled", ["on", "off"])
+async def test_how_long_an_in_may_be_is_a_setting(service: ServiceBuilder, site_id: UUID, compiled: str) -> None:
+    for most in (2, 150):
+        async with service(max_in_values=str(most), compiled=compiled) as http:
+            limited = GraphQLClient(http, make_token(site_id, READ_SCOPE))
+            assert await limited.data(IN, ids=[str(uuid4()) for _ in range(most)])
+            refusal = await refuse(limited, IN, ids=[str(uuid4()) for _ in range(most + 1)])
+            assert (refusal.code, refusal.argument) == ("BAD_USER_INPUT", "filter.bookingId.in")
+            assert f"at most {most} values; {most + 1} were given" in refusal.message

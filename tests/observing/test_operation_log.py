@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.operations.documents import LONGEST_NAME
+from app.operations.operation import LONGEST_NAME
 from tests.observing.conftest import WatchedService, WatchService
 from tests.support.failing_database import FailingDatabase
 from tests.support.media_types import GRAPHQL_RESPONSE
