@@ -68,7 +68,7 @@ class AttendanceReader:
     async def read_page(self, plan: PagePlan) -> Page:
         if not plan.needs_statement:
             return EMPTY_PAGE
-        return build_pages(plan, [await self._fetch(render_page(self._site_id, plan))])[0]
+        return build_page(plan, await self._fetch(render_page(self._site_id, plan)))
 
     async def read_summary(self, plan: SummaryPlan) -> Figures:
         if not plan.needs_statement:
@@ -129,27 +129,27 @@ def group_rows(rows: Sequence[Row], column: int, parents: int, most: int) -> lis
 
 
 def build_pages(plan: PagePlan, groups: Sequence[Sequence[Row]]) -> list[Page]:
-    """A page from each group of rows: those of one connection.
+    """A page from each group of rows: those of one connection. Nearly nothing is to be done where no flag is asked."""
+    if plan.row_limit == plan.size > 0 and not (plan.backward or plan.asks_before or plan.asks_after):
+        return [make_page((rows if rows and rows[0][0] is not None else [], False, False)) for rows in groups]
+    return [build_page(plan, rows) for rows in groups]
+
+
+def build_page(plan: PagePlan, rows: Sequence[Row]) -> Page:
+    """The page of the rows of one connection.
 
     Follows "HasPreviousPage" and "HasNextPage" of the Relay Cursor Connections specification, with both flags exact.
     """
-    size, backward, has_rows, wants_rows = plan.size, plan.backward, plan.row_limit > 0, plan.wants.rows
-    asks_before, asks_after = plan.asks_before, plan.asks_after
-    if has_rows and plan.row_limit == size and not (backward or asks_before or asks_after):
-        return [make_page((rows if rows and rows[0][0] is not None else [], False, False)) for rows in groups]
-    pages = []
-    for rows in groups:
-        has_before = asks_before and bool(rows[0][HAS_BEFORE])
-        has_after = asks_after and bool(rows[0][HAS_AFTER])
-        kept = rows if has_rows and rows and rows[0][0] is not None else []
-        goes_further = len(kept) > size
-        if goes_further or not wants_rows:
-            kept = kept[:size] if wants_rows else []
-        if backward:
-            pages.append(make_page((kept[::-1], has_after, has_before or goes_further)))
-        else:
-            pages.append(make_page((kept, has_after or goes_further, has_before)))
-    return pages
+    size, wants_rows = plan.size, plan.wants.rows
+    has_before = plan.asks_before and bool(rows[0][HAS_BEFORE])
+    has_after = plan.asks_after and bool(rows[0][HAS_AFTER])
+    kept = rows if plan.row_limit > 0 and rows and rows[0][0] is not None else []
+    goes_further = len(kept) > size
+    if goes_further or not wants_rows:
+        kept = kept[:size] if wants_rows else []
+    if plan.backward:
+        return make_page((kept[::-1], has_after, has_before or goes_further))
+    return make_page((kept, has_after or goes_further, has_before))
 
 
 def build_figures(plan: SummaryPlan, groups: Sequence[Sequence[Row]]) -> list[Figures]:

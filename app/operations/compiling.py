@@ -80,8 +80,11 @@ class CompiledOperation:
         if self.shares:
             reader.share()
         found: dict[str, Any] = {}
-        for written in await gather([planned.answer(reader) for planned in plans]) if plans else ():
-            found.update(written)
+        if len(plans) == 1:
+            found = await plans[0].answer(reader)
+        elif plans:
+            for written in await gather([planned.answer(reader) for planned in plans]):
+                found.update(written)
         return orjson.dumps({"data": {key: found.get(key, known) for key, known in self.keys.items()}})
 
 

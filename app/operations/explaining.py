@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from app.database.pool import Database, Row
 from app.operations.coercing import Unusual, Variables
 from app.operations.compiling import CompiledOperation
 from app.operations.operation import Operation
+from app.operations.record_reads import PlannedRecords
 from app.operations.sharing import SharingReader
 from app.operations.variants import find_compiled
 from app.plan.filter import Filter, Perspective
 from app.plan.order import OrderKey
 from app.plan.page import PagePlan, PageWants
+from app.plan.properties import Property
 from app.plan.summary import SummaryPlan
 
 REFERENCE = "This operation is run by the reference path ({}): it has no plan of its own.\n"
@@ -27,6 +29,16 @@ class SentStatement:
     arguments: Sequence[object]
     rows: int
     plan: Sequence[str]
+
+
+class RecordsPlan(NamedTuple):
+    """Records that are read by their ids, and the properties to read of them."""
+
+    ids: Sequence[str]
+    columns: frozenset[Property]
+
+
+ShownPlan = PagePlan | SummaryPlan | RecordsPlan
 
 
 class ExplainingDatabase:
@@ -88,10 +100,14 @@ def shorten(value: object) -> str:
     return str(value)
 
 
-def find_plans(planned: Any) -> list[PagePlan | SummaryPlan]:
-    """The plans of pages and figures in what was planned, from the root down."""
+def find_plans(planned: Any) -> list[ShownPlan]:
+    """The plans of pages, figures and records in what was planned, from the root down."""
     if isinstance(planned, PagePlan | SummaryPlan):
         return [planned] if planned.needs_statement else []
+    if isinstance(planned, PlannedRecords):
+        ids = planned.list_ids()
+        records = [RecordsPlan(ids, planned.read.columns)] if ids else []
+        return [*records, *find_plans(planned.fields)]
     if isinstance(planned, dict):
         return find_plans(list(planned.values()))
     if isinstance(planned, list | tuple):
@@ -99,7 +115,7 @@ def find_plans(planned: Any) -> list[PagePlan | SummaryPlan]:
     return []
 
 
-def describe_plan(plan: PagePlan | SummaryPlan) -> str:
+def describe_plan(plan: ShownPlan) -> str:
     lines = [f"  {name}: {describe_value(value)}" for name, value in plan._asdict().items()]
     return "\n".join([type(plan).__name__, *lines])
 
@@ -109,4 +125,4 @@ def describe_value(value: Any) -> str:
         return ", ".join(f"{name} {describe_value(each)}" for name, each in value._asdict().items())
     if isinstance(value, tuple):
         return "; ".join(map(describe_value, value))
-    return ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+    return ", ".join(sorted(value)) if isinstance(value, frozenset) else shorten(value)

@@ -78,7 +78,10 @@ class PlannedConnection(NamedTuple):
         """The connection at the root, written, by its key."""
         plans = self.plans
         assert plans is not None
-        page, figures = await fetch_connection(reader, plans.page, plans.summary)
+        if plans.summary.aggregates:
+            page, figures = await fetch_with_figures(reader, plans.page, plans.summary)
+        else:
+            page, figures = await reader.read_page(plans.page), NO_FIGURES
         below = await read_below(self.below, page.rows, reader) if self.below else ()
         connections = [(page, figures, self.write_cursors(plans.cursors, plans.page.key_places, page))]
         return {self.read.key: self.read.write(connections, *below)[0]}
@@ -129,10 +132,8 @@ def plan_request(perspective: Perspective | None, request: ConnectionRequest, wa
     return Plans(page, summary, page.cursors)
 
 
-async def fetch_connection(reader: AttendanceReader, plan: PagePlan, summary: SummaryPlan) -> tuple[Page, Figures]:
+async def fetch_with_figures(reader: AttendanceReader, plan: PagePlan, summary: SummaryPlan) -> tuple[Page, Figures]:
     """A page and its figures; where both have a statement, at once."""
-    if not summary.aggregates:
-        return await reader.read_page(plan), NO_FIGURES
     if summary.needs_statement and plan.needs_statement:
         page, figures = await gather([reader.read_page(plan), reader.read_summary(summary)])
         return page, figures

@@ -127,9 +127,13 @@ class PlannedRecords(NamedTuple):
     read: RecordsRead
     fields: Sequence[PlannedRecord | PlannedEntities]
 
+    def list_ids(self) -> list[str]:
+        """The ids of all records that are to be read, each once."""
+        return list(dict.fromkeys([each for planned in self.fields for each in planned.ids]))
+
     async def answer(self, reader: AttendanceReader) -> dict[str, Written]:
         """The fields, written, by their keys."""
-        ids = list(dict.fromkeys([each for planned in self.fields for each in planned.ids]))
+        ids = self.list_ids()
         records = await reader.read_records(ids, self.read.columns) if ids else {}
         written = await gather([planned.answer(records, reader) for planned in self.fields])
         return {planned.field.key: each for planned, each in zip(self.fields, written, strict=True)}

@@ -60,7 +60,7 @@ def find_guids(given: Sequence[Any]) -> list[str] | None:
 
 def parse_text(text: str, argument: str, *, place: str = "") -> str:
     """Check that Postgres can hold a text. Raises BadUserInput naming the argument."""
-    if "\0" in text or SURROGATE_PATTERN.search(text) is not None:
+    if "\0" in text or not (text.isascii() or SURROGATE_PATTERN.search(text) is None):
         raise BadUserInput(f"`{argument}` holds a character that cannot be stored{place}.", argument=argument)
     return text
 

@@ -21,7 +21,12 @@ from app.schema.names import ORDER_KEYS, PROPERTIES_OF_FIELDS
 
 MOST_IDS = 100
 MOST_ORDERS = 1000
-OPERATORS: Mapping[str, Operator] = {operator.value: operator for operator in Operator}
+PERSPECTIVES = {name: (of, f"perspective.{name}") for name, of in PROPERTIES_OF_FIELDS.items()}
+COMPARISONS = {
+    (name, operator.value): (of, operator, f"filter.{name}.{operator}")
+    for name, of in PROPERTIES_OF_FIELDS.items()
+    for operator in Operator
+}
 
 Arguments = Mapping[str, Any]
 
@@ -45,7 +50,8 @@ def read_perspective(given: Arguments | None) -> Perspective | None:
     if given is None:
         return None
     name, value = find_one(given, "perspective")
-    return plan_perspective(PROPERTIES_OF_FIELDS[name], value, f"perspective.{name}")
+    of, argument = PERSPECTIVES[name]
+    return plan_perspective(of, value, argument)
 
 
 def read_filter(given: Arguments | None, most_in_values: int) -> Filter | None:
@@ -53,9 +59,9 @@ def read_filter(given: Arguments | None, most_in_values: int) -> Filter | None:
     if given is None:
         return None
     name, comparison = find_one(given, "filter")
-    operator, value = find_one(comparison, f"filter.{name}")
-    argument = f"filter.{name}.{operator}"
-    return plan_filter(PROPERTIES_OF_FIELDS[name], OPERATORS[operator], value, argument, most_in_values)
+    operator, value = find_one(comparison, "filter", name)
+    of, compares, argument = COMPARISONS[name, operator]
+    return plan_filter(of, compares, value, argument, most_in_values)
 
 
 def read_order(given: Sequence[str] | None) -> Order:
@@ -78,8 +84,8 @@ def read_ids(given: Sequence[str]) -> list[str]:
     ]
 
 
-def find_one(given: Arguments, argument: str) -> tuple[str, Any]:
-    """The one field that is given of an input with `@oneOf`.
+def find_one(given: Arguments, *place: str) -> tuple[str, Any]:
+    """The one field that is given of an input with `@oneOf`, which stands at a place below the arguments.
 
     The type system sees to it before; this holds where a gateway has dropped the directive from its schema.
     """
@@ -87,6 +93,7 @@ def find_one(given: Arguments, argument: str) -> tuple[str, Any]:
         ((name, value),) = given.items()
         if value is not None:
             return name, value
+    argument = ".".join(place)
     raise BadUserInput(f"`{argument}` takes exactly one field, and not null.", argument=argument)
 
 

@@ -1,5 +1,6 @@
 """What `attendance explain` tells of a query, and how it refuses what is none."""
 
+from json import dumps
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -47,6 +48,15 @@ async def test_it_tells_the_plan_the_statements_with_their_plans_and_the_writer(
     assert "actual time=" in output
     assert "def write_1_attendances(connections, attendances_of_session_1):" in output
     assert '"totalCount": fit_integer(figures["total"], "totalCount"),' in output
+
+
+async def test_it_tells_which_records_are_read_by_their_ids(tmp_path: Path, database_url: str) -> None:
+    ids = [str(uuid4()) for _ in range(5)]
+    query = f"{{ node(id: {dumps(ids[0])}) {{ id }} nodes(ids: {dumps(ids)}) {{ ... on Attendance {{ status }} }} }}"
+    code, output, _ = explain(tmp_path, query, DATABASE_URL=database_url)
+    assert code == 0
+    assert f"RecordsPlan\n  ids: [{', '.join(ids[:3])}, ... 5 values]\n  columns: id, status\n" in output
+    assert output.count("-- Statement ") == 1
 
 
 async def test_what_has_no_plan_says_so(tmp_path: Path, database_url: str) -> None:
