@@ -19,7 +19,7 @@ from app.operations.arguments import build_argument_reader
 from app.operations.coercing import Unusual, Variables
 from app.operations.fragments import find_fragments
 from app.operations.operation import Operation
-from app.operations.reads import ConnectionRead, PlannedConnection, gather
+from app.operations.reads import ConnectionRead, Constant, PlannedConnection, gather, plan_constant
 from app.operations.record_reads import EntitiesField, EntityType, PlannedRecords, RecordField, RecordsRead
 from app.operations.sharing import SharingReader
 from app.operations.writers import (
@@ -46,16 +46,6 @@ RECORD_FIELDS = frozenset({"attendance", "node", LIST_FIELD, ENTITIES_FIELD})
 # Functions take about six times as much memory as their source.
 MOST_SOURCE = 16_384
 STUB_PROPERTIES = {BOOKING: Property.BOOKING_ID, SESSION: Property.SESSION_ID}
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A read whose plan depends on no variable."""
-
-    planned: Planned
-
-    def plan(self, _variables: Variables) -> Planned:
-        return self.planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +134,10 @@ class Compiler:
             write=self._load(name, definition),
         )
 
-    def _compile_below(self, source: RecordSource) -> tuple[ConnectionRead, ...]:
+    def _compile_below(self, source: RecordSource) -> tuple[ConnectionRead | Constant, ...]:
         self._below += len(source.below)
-        return tuple(self._compile_connection(each.parameter, each.nodes, each.of) for each in source.below)
+        below = [self._compile_connection(each.parameter, each.nodes, each.of) for each in source.below]
+        return tuple(map(plan_constant, below))
 
     def _compile_records(self, records: Mapping[str, Sequence[FieldNode]]) -> RecordsRead:
         """All fields that read records by their ids; their one statement has the columns of all."""
@@ -193,11 +184,6 @@ def find_field(type_name: str, node: FieldNode) -> GraphQLField:
     type_: Any = SCHEMA.type_map[type_name]
     field: GraphQLField = type_.fields[node.name.value]
     return field
-
-
-def plan_constant(read: Read) -> Read | Constant:
-    """A read whose arguments are constant is planned at once. Raises what bad input raises."""
-    return Constant(read.plan({})) if read.is_constant else read
 
 
 def is_included(node: SelectionNode, booleans: Booleans) -> bool:

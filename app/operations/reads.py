@@ -7,7 +7,7 @@ all of them together, level by level.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from app.attendance.reading import NO_FIGURES, AttendanceReader, Figures, Page
 from app.database.pool import Row
@@ -39,7 +39,7 @@ class ConnectionRead:
     arguments: ArgumentReader
     wants: Wants
     most_in_values: int
-    below: "tuple[ConnectionRead, ...]"
+    below: "tuple[ConnectionRead | Constant, ...]"
     write: Write
 
     @property
@@ -55,15 +55,29 @@ class ConnectionRead:
         has_cursor = request.page.after is not None or request.page.before is not None
         if self.of is not None and has_cursor:
             return PlannedConnection(self, request, None, below)
-        return PlannedConnection(self, request, plan_request(perspective, request, self.wants), below)
+        plans = plan_request(perspective, request, self.wants)
+        if self.of is None and self.wants.page.cursors is not CursorsWanted.NONE:
+            plans = plans._replace(cursors=plans.page.cursors)
+        return PlannedConnection(self, request, plans, below)
 
 
 class Plans(NamedTuple):
-    """The plans of a connection, and the codec of its cursors."""
+    """The plans of a connection, and the codec of its cursors where it is at the root and any are wanted."""
 
     page: PagePlan
     summary: SummaryPlan
-    cursors: CursorCodec
+    cursors: CursorCodec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A read whose plan depends on no variable: it is planned once."""
+
+    planned: Any
+    is_constant: ClassVar[bool] = True
+
+    def plan(self, _variables: Variables) -> Any:
+        return self.planned
 
 
 class PlannedConnection(NamedTuple):
@@ -118,9 +132,9 @@ class PlannedConnection(NamedTuple):
             raise Unusual("cursor of several connections")
         return plan_request(Perspective(of, parents[0]), self.request, self.read.wants)
 
-    def write_cursors(self, codec: CursorCodec, key_places: Sequence[int], page: Page) -> Sequence[str]:
+    def write_cursors(self, codec: CursorCodec | None, key_places: Sequence[int], page: Page) -> Sequence[str]:
         """The cursors that are wanted of a page: of all its records, of its ends, or of none."""
-        if self.read.wants.page.cursors is CursorsWanted.NONE or not page.rows:
+        if codec is None or not page.rows:
             return ()
         rows = page.rows if self.read.wants.page.cursors is CursorsWanted.ALL else (page.rows[0], page.rows[-1])
         return codec.encode_rows(rows, key_places)
@@ -129,7 +143,7 @@ class PlannedConnection(NamedTuple):
 def plan_request(perspective: Perspective | None, request: ConnectionRequest, wants: Wants) -> Plans:
     page = plan_page(perspective, request.condition, request.order, request.page, wants.page)
     summary = SummaryPlan(perspective, request.condition, wants.aggregates)
-    return Plans(page, summary, page.cursors)
+    return Plans(page, summary)
 
 
 async def fetch_with_figures(reader: AttendanceReader, plan: PagePlan, summary: SummaryPlan) -> tuple[Page, Figures]:
@@ -163,3 +177,8 @@ async def gather(reads: Sequence[Awaitable[Any]]) -> list[Any]:
         if isinstance(result, BaseException):
             raise result
     return results
+
+
+def plan_constant(read: Any) -> Any:
+    """A read whose arguments are constant is planned at once. Raises what bad input raises."""
+    return Constant(read.plan({})) if read.is_constant else read

@@ -8,7 +8,7 @@ from app.attendance.reading import AttendanceReader
 from app.database.pool import Row
 from app.operations.arguments import ArgumentReader
 from app.operations.coercing import Variables
-from app.operations.reads import ConnectionRead, PlannedConnection, Write, Written, gather, read_below
+from app.operations.reads import ConnectionRead, Constant, PlannedConnection, Write, Written, gather, read_below
 from app.plan.properties import Property, Value, check_guid
 from app.schema.arguments import read_ids
 from app.schema.entities import ATTENDANCE, Reference, check_count, read_references
@@ -23,7 +23,7 @@ class RecordField:
     key: str
     arguments: ArgumentReader
     is_list: bool
-    below: tuple[ConnectionRead, ...]
+    below: tuple[ConnectionRead | Constant, ...]
     write: Write
 
     @property
@@ -52,7 +52,7 @@ class PlannedRecord(NamedTuple):
 class EntityType:
     """How entities of one type are written, and the connections below them."""
 
-    below: tuple[ConnectionRead, ...]
+    below: tuple[ConnectionRead | Constant, ...]
     write: Write
 
 
@@ -147,5 +147,5 @@ def group_references(references: Sequence[Reference]) -> dict[str, Sequence[Refe
     return {name: [each for each in references if each[0] == name] for name in names}
 
 
-def plan_all(below: Sequence[ConnectionRead], variables: Variables) -> tuple[PlannedConnection, ...]:
+def plan_all(below: Sequence[ConnectionRead | Constant], variables: Variables) -> tuple[PlannedConnection, ...]:
     return tuple([each.plan(variables) for each in below])
