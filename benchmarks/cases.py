@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid5
 
-from benchmarks.data import RECORDS_A_BOOKING, SITES, Sample
+from benchmarks.data import LARGE_SESSION, RECORDS_A_BOOKING, SITES, Sample
 from benchmarks.statements import KEYSETS
 
 RECORD = "id bookingId sessionId status numberOfAttendees"
 PAGE_FIELDS = f"{{ edges {{ cursor node {{ {RECORD} }} }} pageInfo {{ hasNextPage endCursor }} }}"
 PAGE = f"{{ attendances {PAGE_FIELDS} }}"
 PAGE_OF_SESSION = f"""
+{{
+  attendances(perspective: {{sessionId: "{LARGE_SESSION}"}}, filter: {{status: {{eq: ATTENDED}}}}, first: 100)
+  {PAGE_FIELDS}
+}}
+"""
+PAGE_OF_SESSION_BY_VARIABLES = f"""
 query($perspective: AttendancePerspective, $filter: AttendanceFilter, $orderBy: [AttendanceOrder!]!, $first: Int) {{
   attendances(perspective: $perspective, filter: $filter, orderBy: $orderBy, first: $first) {PAGE_FIELDS}
 }}
@@ -85,7 +91,7 @@ def list_cases(sample: Sample) -> list[Case]:
     booking = sample.booking_ids[0]
     return [
         page_case("page", "page of 50", 6000, goal=1.15),
-        page_of_session_case(sample),
+        *list_session_cases(),
         page_of_bookings_case(sample),
         Case(
             "record",
@@ -130,21 +136,29 @@ def reference_case() -> Case:
     return page_case("reference", "page of 50 by the reference path", 1500, goal=4)
 
 
-def page_of_session_case(sample: Sample) -> Case:
+def list_session_cases() -> list[Case]:
+    """A page of a session, whose arguments stand in the document, or all come as variables."""
     variables = {
-        "perspective": {"sessionId": sample.session_id},
+        "perspective": {"sessionId": LARGE_SESSION},
         "filter": {"status": {"eq": "ATTENDED"}},
         "orderBy": ["ID_ASC"],
         "first": 100,
     }
+    return [
+        session_case("page-100", "page of 100 in a session, filtered by status", PAGE_OF_SESSION),
+        session_case("page-100-variables", "the same, all by variables", PAGE_OF_SESSION_BY_VARIABLES, **variables),
+    ]
+
+
+def session_case(name: str, title: str, query: str, **variables: Any) -> Case:
     return Case(
-        "page-100",
-        "page of 100 in a session, filtered by status",
+        name,
+        title,
         "/page-of-session",
         4000,
         100,
-        lambda _: operation(PAGE_OF_SESSION, **variables),
-        lambda _: {"sessionId": sample.session_id, "status": "ATTENDED"},
+        lambda _: operation(query, **variables),
+        lambda _: {"sessionId": LARGE_SESSION, "status": "ATTENDED"},
         goal=1.15,
     )
 

@@ -44,7 +44,6 @@ class Sample:
 
     record_id: str
     booking_ids: tuple[str, ...]
-    session_id: str
     rank: int
     cursors: Mapping[str, str]
 
@@ -72,7 +71,7 @@ async def take_sample(connection: asyncpg.Connection) -> Sample:
     count = await connection.fetchval("SELECT count(*) FROM attendance WHERE site_id = $1", site)
     rank = min(LARGEST_RANK, count * 4 // 5)
     cursors = {order: await find_cursor(connection, order, rank) for order in KEYSETS}
-    return Sample(record_id, tuple(row[0] for row in bookings), LARGE_SESSION, rank, cursors)
+    return Sample(record_id, tuple(row[0] for row in bookings), rank, cursors)
 
 
 async def find_cursor(connection: asyncpg.Connection, order: str, rank: int) -> str:
