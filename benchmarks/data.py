@@ -38,8 +38,8 @@ GROUP BY booking_id HAVING count(*) = $2 ORDER BY booking_id LIMIT 1000
 class Sample:
     """What requests ask for, of the first site.
 
-    These are the id of one record, 1,000 bookings, a session of many records, and for each order the cursor of the
-    record at a rank, counted from 1.
+    These are the id of one record, 1,000 bookings, and for each order the cursor of the record at a rank, counted
+    from 1.
     """
 
     record_id: str

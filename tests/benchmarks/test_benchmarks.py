@@ -21,7 +21,7 @@ from benchmarks.running import GROUPS, SECRET, DeepLine, Line, Results, Stand, r
 from benchmarks.statements import KEYSETS
 from benchmarks.verifying import fetch_data
 
-SAMPLE = Sample("", ("",) * 1000, "", 200_000, dict.fromkeys(KEYSETS, "cursor"))
+SAMPLE = Sample("", ("",) * 1000, 200_000, dict.fromkeys(KEYSETS, "cursor"))
 
 
 @pytest.fixture(scope="module")
