@@ -131,7 +131,7 @@ def group_rows(rows: Sequence[Row], column: int, parents: int, most: int) -> lis
 def build_pages(plan: PagePlan, groups: Sequence[Sequence[Row]]) -> list[Page]:
     """A page from each group of rows: those of one connection. Nearly nothing is to be done where no flag is asked."""
     if plan.row_limit == plan.size > 0 and not (plan.backward or plan.asks_before or plan.asks_after):
-        return [make_page((rows if rows and rows[0][0] is not None else [], False, False)) for rows in groups]
+        return [make_page((rows if rows[0][0] is not None else [], False, False)) for rows in groups]
     return [build_page(plan, rows) for rows in groups]
 
 

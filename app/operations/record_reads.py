@@ -11,9 +11,10 @@ from app.operations.coercing import Variables
 from app.operations.reads import ConnectionRead, Constant, PlannedConnection, Write, Written, gather, read_below
 from app.plan.properties import Property, Value, check_guid
 from app.schema.arguments import read_ids
-from app.schema.entities import ATTENDANCE, Reference, check_count, read_references
+from app.schema.entities import ATTENDANCE, References, check_count, read_references
 
 Records = Mapping[str, Row]
+NONE: tuple[Sequence[str], Sequence[str]] = ((), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,39 +74,37 @@ class EntitiesField:
         representations = self.arguments.read(variables)["representations"]
         check_count(representations)
         references = read_references(representations)
-        groups = group_references(references)
-        ids = [key for _, key, _ in groups.get(ATTENDANCE, ())]
-        below = {name: plan_all(type_.below, variables) for name, type_ in self.types.items()}
-        return PlannedEntities(self, references, groups, ids, below)
+        ids, _ = references.groups.get(ATTENDANCE, NONE)
+        below = {name: plan_all(self.types[name].below, variables) for name in references.groups}
+        return PlannedEntities(self, references, ids, below)
 
 
 class PlannedEntities(NamedTuple):
     field: EntitiesField
-    references: Sequence[Reference]
-    groups: Mapping[str, Sequence[Reference]]
+    references: References
     ids: Sequence[str]
     below: Mapping[str, tuple[PlannedConnection, ...]]
 
     async def answer(self, records: Records, reader: AttendanceReader) -> Written:
-        loaded = await gather([self._load(name, each, records, reader) for name, each in self.groups.items()])
+        names, groups = self.references
+        loaded = await gather([self._load(name, *group, records, reader) for name, group in groups.items()])
         if len(loaded) == 1:
             return loaded[0]
-        written = dict(zip(self.groups, map(iter, loaded), strict=True))
-        return [next(written[of]) for of, _, _ in self.references]
+        written = dict(zip(groups, map(iter, loaded), strict=True))
+        return [next(written[name]) for name in names]
 
     async def _load(
-        self, name: str, references: Sequence[Reference], records: Records, reader: AttendanceReader
+        self, name: str, keys: Sequence[str], texts: Sequence[str], records: Records, reader: AttendanceReader
     ) -> Written:
         """Read what is below the entities of a type, and write them in the order of their references."""
         write = self.field.types[name].write
-        keys = [key for _, key, _ in references]
         if name == ATTENDANCE:
             rows = [records.get(key) for key in keys]
             below = await read_below(self.below[name], [row for row in rows if row is not None], reader)
             return write(rows, *below)
         parents: list[Value] = list(dict.fromkeys(keys))
         below = await gather([planned.answer_parents(parents, reader) for planned in self.below[name]])
-        return write(references, *below)
+        return write(zip(keys, texts, strict=True), *below)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +136,6 @@ class PlannedRecords(NamedTuple):
         records = await reader.read_records(ids, self.read.columns) if ids else {}
         written = await gather([planned.answer(records, reader) for planned in self.fields])
         return {planned.field.key: each for planned, each in zip(self.fields, written, strict=True)}
-
-
-def group_references(references: Sequence[Reference]) -> dict[str, Sequence[Reference]]:
-    """References by the names of their types, which mostly is one."""
-    names = dict.fromkeys([of for of, _, _ in references])
-    if len(names) == 1:
-        return dict.fromkeys(names, references)
-    return {name: [each for each in references if each[0] == name] for name in names}
 
 
 def plan_all(below: Sequence[ConnectionRead | Constant], variables: Variables) -> tuple[PlannedConnection, ...]:

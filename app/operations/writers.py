@@ -108,7 +108,7 @@ def write_records(name: str, fields: Fields, source: RecordSource) -> str:
 def write_stubs(name: str, type_name: str, fields: Fields, of: Property, source: RecordSource) -> str:
     """The function for bookings or sessions: takes the references to them, and what is below them."""
     body = source.write_stub(type_name, fields, of, "value", "text")
-    return write_function(name, body, "for _, value, text in references", source)
+    return write_function(name, body, "for value, text in references", source)
 
 
 def write_connection_field(nodes: Sequence[FieldNode], source: RecordSource) -> str:

@@ -1,7 +1,7 @@
 """Federated entities: representations of any number are resolved together, each to its own result or error."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import strawberry
 from strawberry.federation.schema import FederationAny
@@ -19,11 +19,19 @@ TYPE_ARGUMENT = f"{ARGUMENT}.__typename"
 KEY_ARGUMENT = f"{ARGUMENT}.id"
 TYPE_NAMES = ATTENDANCE, BOOKING, SESSION = ("Attendance", "Booking", "Session")
 
-# The name of an entity's type, its key as this service writes it, and the text that was given.
-Reference = tuple[str, str, str]
 GUID_TYPES = frozenset({ATTENDANCE, BOOKING})
 
 AnyEntity = Annotated[Attendance | Booking | Session, strawberry.union("_Entity")]
+
+
+class References(NamedTuple):
+    """The entities that representations refer to: the names of their types, in the order of the representations.
+
+    `groups` has for each type, in the same order, the keys as this service writes them and the texts that were given.
+    """
+
+    names: Sequence[str]
+    groups: Mapping[str, tuple[Sequence[str], Sequence[str]]]
 
 
 @strawberry.type(name="_Service", description="What a gateway asks of a subgraph before anything else.")
@@ -70,21 +78,31 @@ def build_stub(representation: object) -> Booking | Session | str | BadUserInput
     return (Booking if of == BOOKING else Session)(id=strawberry.ID(text))
 
 
-def read_references(representations: Sequence[Any]) -> list[Reference]:
-    """The entities that representations refer to, at once where they are as usual. Raises BadUserInput."""
+def read_references(representations: Sequence[Any]) -> References:
+    """The entities that representations refer to, at once where all are bookings or records. Raises BadUserInput."""
     try:
         names = [given["__typename"] for given in representations]
         texts = [given["id"] for given in representations]
-        keys = find_guids(texts) if GUID_TYPES.issuperset(names) else None
+        keys = find_guids(texts)
+        if keys is not None and names[0] in GUID_TYPES and names.count(names[0]) == len(names):
+            return References(names, {names[0]: (keys, texts)})
     except (KeyError, TypeError):
-        keys = None
-    if keys is None:
-        return [read_reference(given) for given in representations]
-    return list(zip(names, keys, texts, strict=True))
+        pass  # What is malformed is told below, each by itself.
+    groups: dict[str, tuple[list[str], list[str]]] = {}
+    names = []
+    for of, key, text in map(read_reference, representations):
+        names.append(of)
+        same_keys, same_texts = groups.setdefault(of, ([], []))
+        same_keys.append(key)
+        same_texts.append(text)
+    return References(names, groups)
 
 
-def read_reference(representation: object) -> Reference:
-    """The entity that a representation refers to. Raises BadUserInput for a malformed one."""
+def read_reference(representation: object) -> tuple[str, str, str]:
+    """The name of an entity's type, its key as this service writes it, and the text that was given.
+
+    Raises BadUserInput for a malformed representation.
+    """
     given = representation if isinstance(representation, dict) else {}
     type_name, key = given.get("__typename"), given.get("id")
     if type_name not in TYPE_NAMES:
