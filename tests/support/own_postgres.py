@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from app.database.embedded.account import Account, choose_account, start_program
@@ -88,7 +89,8 @@ class OwnPostgres:
 
     def _signal_all(self, number: signal.Signals) -> None:
         for pid in self._find_processes():
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # A backend may end between being found and being told.
+                os.kill(pid, number)
 
     def _find_processes(self) -> list[int]:
         """The server's pids, its own before its children's, so that it makes no more when it stands still."""
