@@ -18,7 +18,7 @@ from graphql import (
 
 from app.operations.cost import Cost, Size, add, multiply
 from app.operations.costing import LONGEST_LISTS, longest, measure_introspection
-from app.operations.documents import read_operations
+from app.operations.documents import Documents, read_operations
 from app.operations.failures import RequestRefused
 from app.operations.limits import Limits
 from app.schema.schema import SCHEMA
@@ -284,3 +284,20 @@ def test_no_list_of_the_schema_is_free() -> None:
         "Mutation.bulkSetAttendance": ["input"],
         "Mutation.bulkDeleteAttendance": ["ids"],
     }
+
+
+def test_variables_that_make_an_operation_too_dear_are_refused() -> None:
+    documents = Documents(size=1, limits=Limits(), introspection=False)
+    operation = documents.find_operation(ENTITIES, None)
+    documents.check_request(operation, {"of": [{}] * 1000})
+    with pytest.raises(RequestRefused) as caught:
+        documents.check_request(operation, {"of": [{}] * 1112})
+    assert (caught.value.limit, caught.value.errors[0]["extensions"]["code"]) == ("cost", "OPERATION_TOO_COMPLEX")
+
+
+def test_a_page_is_as_dear_as_it_may_become_by_variables() -> None:
+    documents = Documents(size=1, limits=Limits(cost=99), introspection=False)
+    operation = documents.find_operation(DEFAULTED, None)
+    documents.check_request(operation, {"first": 99})
+    with pytest.raises(RequestRefused):
+        documents.check_request(operation, {"first": 100})
