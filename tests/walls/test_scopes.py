@@ -106,3 +106,7 @@ def test_a_root_field_declares_its_permission_and_tells_of_it() -> None:
     assert field.description == "What it is for."
     assert field.metadata == {METADATA_KEY: Permission.WRITE}
     assert [directive.scopes for directive in field.directives] == [[[scope] for scope in WRITING]]
+
+
+def test_a_root_field_has_the_type_that_its_resolver_awaits() -> None:
+    assert root_field(Permission.READ, "What it is for.", gives=int).type is int
