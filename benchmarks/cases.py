@@ -137,7 +137,7 @@ def reference_case() -> Case:
 
 
 def list_session_cases() -> list[Case]:
-    """A page of a session, whose arguments stand in the document, or all come as variables."""
+    """A page of a session, whose arguments all come as variables, as clients send them, or stand in the document."""
     variables = {
         "perspective": {"sessionId": LARGE_SESSION},
         "filter": {"status": {"eq": "ATTENDED"}},
@@ -145,8 +145,10 @@ def list_session_cases() -> list[Case]:
         "first": 100,
     }
     return [
-        session_case("page-100", "page of 100 in a session, filtered by status", PAGE_OF_SESSION),
-        session_case("page-100-variables", "the same, all by variables", PAGE_OF_SESSION_BY_VARIABLES, **variables),
+        session_case(
+            "page-100", "page of 100 in a session, filtered by status", PAGE_OF_SESSION_BY_VARIABLES, **variables
+        ),
+        session_case("page-100-literals", "the same, its arguments in the document", PAGE_OF_SESSION),
     ]
 
 

@@ -28,7 +28,7 @@ WHERE backend_type IN ('client backend', 'io worker', 'walwriter') AND pid <> pg
 GRAPHQL_PATH = "/graphql"
 DEEP, REFERENCE, TRANSFER = "deep", "reference", "transfer"
 GROUPS = (
-    *("page", "page-100", "page-100-variables", DEEP, "in", "record", "summary", "entities", "entities-1000", "bulk"),
+    *("page", "page-100", "page-100-literals", DEEP, "in", "record", "summary", "entities", "entities-1000", "bulk"),
     *(REFERENCE, TRANSFER),
 )
 

@@ -125,6 +125,8 @@ def group_rows(rows: Sequence[Row], column: int, parents: int, most: int) -> lis
             raise RuntimeError("rows that are not in the order of their parents")
         groups.append(group)
         start = end
+    if start != count:
+        raise RuntimeError("rows beyond those of the last parent")
     return groups
 
 

@@ -23,7 +23,9 @@ def test_rows_are_grouped_by_their_parents(seed: int) -> None:
     assert group_rows(rows, 1, parents, most) == groups
 
 
-@pytest.mark.parametrize("positions", [[2, 1], [1, 1, 3, 2], [1, 3, 3], [1, 1, 2]])
+@pytest.mark.parametrize(
+    "positions", [[2, 1], [1, 1, 3, 2], [1, 3, 3], [1, 1, 2], [1, 1, 1, 2, 3, 3, 3, 3], [1, 2, 3, 4]]
+)
 def test_rows_that_are_in_no_such_order_are_given_to_nobody(positions: list[int]) -> None:
     rows: Any = [(position,) for position in positions]
     with pytest.raises(RuntimeError):
