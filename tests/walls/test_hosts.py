@@ -108,6 +108,19 @@ async def test_when_no_host_is_there_the_last_failure_is_told(embedded: str, tmp
     assert connector.addresses == addresses
 
 
+def reads_brackets() -> bool:
+    """Whether this Python's URLs may name several hosts in brackets; where not, settings and driver refuse them, too."""
+    try:
+        return bool(urlsplit("postgresql://[::1],[::2]/data"))
+    except ValueError:
+        return False
+
+
+NEEDS_BRACKETS = pytest.mark.skipif(
+    not reads_brackets(), reason="this Python refuses URLs with several hosts in brackets; they go into `?host=`"
+)
+
+
 @pytest.mark.parametrize(
     ("hosts", "addresses"),
     [
@@ -115,7 +128,7 @@ async def test_when_no_host_is_there_the_last_failure_is_told(embedded: str, tmp
         ("", [(None, None)]),
         ("one,two", [("one", None), ("two", None)]),
         ("a%40b@one:1,two:2,three", [("one", 1), ("two", 2), ("three", None)]),
-        ("[::1],[fe80::2]:5433", [("::1", None), ("fe80::2", 5433)]),
+        pytest.param("[::1],[fe80::2]:5433", [("::1", None), ("fe80::2", 5433)], marks=NEEDS_BRACKETS),
         ("one:,two", [("one", None), ("two", None)]),
         ("XENIA:1,Max", [("XENIA", 1), ("Max", None)]),
         ("one,MAX", [("one", None), ("MAX", None)]),
@@ -130,6 +143,7 @@ def test_each_host_of_a_url_has_an_address(hosts: str, addresses: list[tuple[str
     ("query", "addresses"),
     [
         ("host=/one,/two", [("/one", None), ("/two", None)]),
+        ("host=::1,fe80::2&port=,5433", [("::1", None), ("fe80::2", 5433)]),
         ("host=/one,/two&port=1", [("/one", 1), ("/two", 1)]),
         ("host=/one,/two&port=1,2", [("/one", 1), ("/two", 2)]),
         ("port=1,2", [(None, None)]),
