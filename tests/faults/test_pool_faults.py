@@ -16,6 +16,7 @@ from app.database.failures import ConnectionLost, DatabaseBusy
 from app.database.migrations import SERVICE_ROLE
 from app.errors import ServiceUnavailable
 from tests.faults.conftest import ANSWER_SECONDS, RETURN_SECONDS, url_of
+from tests.support.brackets import NEEDS_BRACKETS
 from tests.support.fault_proxy import FaultProxy, open_proxy
 from tests.support.losing_proxy import LosingProxy, Loss, lose_connections
 from tests.support.own_postgres import OwnPostgres
@@ -219,7 +220,11 @@ async def test_the_system_watches_over_connections_that_are_idle(way: FaultProxy
     [
         ("postgresql://someone:a%40b@one/data", [(None, None)]),
         ("postgresql://one,two:5433/data", [("one", None), ("two", 5433)]),
-        ("postgresql://someone@[::1]:1,[::2]/data?target_session_attrs=read-write", [("::1", 1), ("::2", None)]),
+        pytest.param(
+            "postgresql://someone@[::1]:1,[::2]/data?target_session_attrs=read-write",
+            [("::1", 1), ("::2", None)],
+            marks=NEEDS_BRACKETS,
+        ),
         ("postgresql:///data?host=/one,/two&port=1,2", [("/one", 1), ("/two", 2)]),
         ("postgresql://someone@/data?host=/one,/two&port=1", [("/one", 1), ("/two", 1)]),
         ("postgresql://someone@/data?host=/one&port=1", [(None, None)]),

@@ -11,6 +11,7 @@ import pytest
 from app.database import connecting
 from app.database.connecting import Address, Connector, SiteConnection
 from app.database.migrations import SERVICE_ROLE
+from tests.support.brackets import NEEDS_BRACKETS
 from tests.walls.hosts import be_silent, connector_of, name_hosts
 
 
@@ -106,19 +107,6 @@ async def test_when_no_host_is_there_the_last_failure_is_told(embedded: str, tmp
     with pytest.raises(FileNotFoundError):
         await connector.connect()
     assert connector.addresses == addresses
-
-
-def reads_brackets() -> bool:
-    """Whether this Python's URLs may name several hosts in brackets; where not, settings and driver refuse them, too."""
-    try:
-        return bool(urlsplit("postgresql://[::1],[::2]/data"))
-    except ValueError:
-        return False
-
-
-NEEDS_BRACKETS = pytest.mark.skipif(
-    not reads_brackets(), reason="this Python refuses URLs with several hosts in brackets; they go into `?host=`"
-)
 
 
 @pytest.mark.parametrize(
