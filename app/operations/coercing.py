@@ -62,14 +62,14 @@ def build_coercer(type_: GraphQLInputType) -> Coerce:
 
 
 def build_list_coercer(item_type: GraphQLInputType) -> Coerce:
-    """Of what needs no coercion, a list is taken as it is."""
+    """Of what needs no coercion, a list is taken as it is. What is no list stands for a list of it."""
     coerce_item, is_plain = find_coercer(item_type), PLAIN_TYPES.get(str(item_type), frozenset[type]()).issuperset
 
     def coerce(given: Any) -> Any:
         if given is None:
             return None
         if type(given) is not list:
-            return refuse()
+            return [coerce_item(given)]
         return given if is_plain(map(type, given)) else [coerce_item(each) for each in given]
 
     return coerce
@@ -106,7 +106,7 @@ def build_leaf_coercer(type_: Any) -> Coerce:
     if type_ is GraphQLString:
         return lambda value: value if value is None or type(value) is str else refuse()
     if type_ is GraphQLInt:
-        return lambda value: value if value is None or is_integer(value) else refuse()
+        return lambda value: value if value is None or is_integer(value) else coerce_float_to_integer(value)
     if type_ is GraphQLBoolean:
         return lambda value: value if value is None or type(value) is bool else refuse()
     if isinstance(type_, GraphQLEnumType):
@@ -117,6 +117,10 @@ def build_leaf_coercer(type_: Any) -> Coerce:
 
 def coerce_number_to_id(value: Any) -> Any:
     return str(value) if type(value) is int else refuse()
+
+
+def coerce_float_to_integer(value: Any) -> Any:
+    return int(value) if type(value) is float and value.is_integer() and is_integer(int(value)) else refuse()
 
 
 def is_integer(value: Any) -> bool:

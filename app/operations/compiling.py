@@ -97,7 +97,7 @@ class Compiler:
         self._selections = Selections(SCHEMA, find_fragments(document), lambda node: is_included(node, booleans))
         self._definition = definition
         self._functions: list[str] = []
-        self._named = 0
+        self._loaded: dict[str, Any] = {}
         self._below = 0
 
     def compile(self) -> CompiledOperation:
@@ -121,8 +121,7 @@ class Compiler:
         wants = select_connection(self._selections, nodes)
         has_texts = of is not None and wants.page.cursors is CursorsWanted.NONE
         source = RecordSource(self._selections, list_columns(wants.page.columns), has_texts)
-        name = self._name_function(key)
-        definition = write_connection(name, fields, source)
+        write = self._load(key, write_connection(fields, source))
         below = self._compile_below(source)
         return ConnectionRead(
             key=key,
@@ -131,7 +130,7 @@ class Compiler:
             wants=wants,
             most_in_values=self._most_in_values,
             below=below,
-            write=self._load(name, definition),
+            write=write,
         )
 
     def _compile_below(self, source: RecordSource) -> tuple[ConnectionRead | Constant, ...]:
@@ -159,25 +158,26 @@ class Compiler:
 
     def _compile_record(self, key: str, nodes: Sequence[FieldNode], columns: frozenset[Property]) -> EntityType:
         source = RecordSource(self._selections, list_columns(columns), has_texts=True)
-        name = self._name_function(key)
-        write = self._load(name, write_records(name, self._selections.group_by_key(nodes, ATTENDANCE), source))
+        write = self._load(key, write_records(self._selections.group_by_key(nodes, ATTENDANCE), source))
         return EntityType(self._compile_below(source), write)
 
     def _compile_stub(self, key: str, nodes: Sequence[FieldNode], type_name: str) -> EntityType:
         """The bookings or sessions that representations stand for."""
         source = RecordSource(self._selections, (), has_texts=True)
-        name = self._name_function(f"{key}_{type_name.lower()}")
         fields = self._selections.group_by_key(nodes, type_name)
-        write = self._load(name, write_stubs(name, type_name, fields, STUB_PROPERTIES[type_name], source))
+        stubs = write_stubs(type_name, fields, STUB_PROPERTIES[type_name], source)
+        write = self._load(f"{key}_{type_name.lower()}", stubs)
         return EntityType(self._compile_below(source), write)
 
-    def _name_function(self, key: str) -> str:
-        self._named += 1
-        return f"write_{self._named}_{key.strip('_')}"
-
-    def _load(self, name: str, definition: str) -> Any:
-        self._functions.append(definition)
-        return load_function(name, definition)
+    def _load(self, key: str, function: str) -> Any:
+        """The function of a source, which is named after the first field that it writes: selections often repeat."""
+        write = self._loaded.get(function)
+        if write is None:
+            name = f"write_{len(self._functions) + 1}_{key.strip('_')}"
+            definition = f"def {name}{function}"
+            self._functions.append(definition)
+            write = self._loaded[function] = load_function(name, definition)
+        return write
 
 
 def find_field(type_name: str, node: FieldNode) -> GraphQLField:

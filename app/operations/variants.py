@@ -25,7 +25,7 @@ from app.operations.compiling import MOST_SOURCE, CompiledOperation, compile_ope
 from app.operations.fragments import find_fragments
 from app.operations.operation import Operation
 
-MOST_VARIANTS = 8
+MOST_VARIANTS = 32
 MOST_SOURCE_OF_ALL = 2 * MOST_SOURCE
 PREPARATION = "preparation"
 INPUT_ERRORS = (BadUserInput, CursorInvalid, CursorMismatch)

@@ -94,21 +94,24 @@ class RecordSource:
         return parameter
 
 
-def write_connection(name: str, fields: Fields, source: RecordSource) -> str:
-    """The function for connections of one field: takes their pages, figures and cursors, and what is below records."""
+def write_connection(fields: Fields, source: RecordSource) -> str:
+    """The function for connections of one field: takes their pages, figures and cursors, and what is below records.
+
+    Like all functions here it is written from its parameters on, for it is named where it is known to be a new one.
+    """
     body = write_object([(key, write_connection_field(nodes, source)) for key, nodes in fields.items()])
-    return write_function(name, body, "for page, figures, cursors in connections", source)
+    return write_function(body, "for page, figures, cursors in connections", source)
 
 
-def write_records(name: str, fields: Fields, source: RecordSource) -> str:
+def write_records(fields: Fields, source: RecordSource) -> str:
     """The function for records: takes their rows, None for each that there is not, and what is below them."""
-    return write_function(name, f"None if row is None else {source.write_record(fields)}", "for row in rows", source)
+    return write_function(f"None if row is None else {source.write_record(fields)}", "for row in rows", source)
 
 
-def write_stubs(name: str, type_name: str, fields: Fields, of: Property, source: RecordSource) -> str:
+def write_stubs(type_name: str, fields: Fields, of: Property, source: RecordSource) -> str:
     """The function for bookings or sessions: takes the references to them, and what is below them."""
     body = source.write_stub(type_name, fields, of, "value", "text")
-    return write_function(name, body, "for value, text in references", source)
+    return write_function(body, "for value, text in references", source)
 
 
 def write_connection_field(nodes: Sequence[FieldNode], source: RecordSource) -> str:
@@ -156,12 +159,12 @@ def write_summary_field(nodes: Sequence[FieldNode]) -> str:
     return f'fit_integer(figures["{FIGURES[name]}"], "summary.{name}")'
 
 
-def write_function(name: str, item: str, loop: str, source: RecordSource) -> str:
+def write_function(item: str, loop: str, source: RecordSource) -> str:
     """A function that writes an item for each turn of a loop, over the parameter that the loop ends with."""
     parameters = [loop.split()[-1], *(below.parameter for below in source.below)]
     comment = f"    # A row is: {', '.join(source.columns)}.\n" if source.columns else ""
     expression = f"[\n{shift(item)}\n    {loop}\n]"
-    return f"def {name}({', '.join(parameters)}):\n{comment}    return {dedent_body(expression)}\n"
+    return f"({', '.join(parameters)}):\n{comment}    return {dedent_body(expression)}\n"
 
 
 def write_object(pairs: Sequence[tuple[str, str]]) -> str:

@@ -1,10 +1,11 @@
 """The root fields that write; each declares the permission it needs."""
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
+from strawberry.types import get_object_definition
 
 from app.database.pool import Row
 from app.errors import AttendanceNotFound, ServiceError
@@ -25,6 +26,19 @@ class AttendanceInput:
     session_id: strawberry.ID = strawberry.field(description="Id of the session: 1 to 250 characters.")
     status: AttendanceStatus = strawberry.field(description="Whether anybody came.")
     number_of_attendees: int = strawberry.field(default=1, description="How many people attended: 0 or more.")
+
+
+def build_input(_type: type, given: Mapping[str, Any], _context: object) -> AttendanceInput:
+    """An input from its coerced fields, of which Strawberry would look up the type and the name for each item anew."""
+    return AttendanceInput(
+        booking_id=given["bookingId"],
+        session_id=given["sessionId"],
+        status=given["status"],
+        number_of_attendees=given["numberOfAttendees"],
+    )
+
+
+get_object_definition(AttendanceInput, strict=True).from_input = build_input
 
 
 @strawberry.type(description="The record as it is stored now.")

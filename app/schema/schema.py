@@ -1,6 +1,7 @@
 """The schema, built once from its types, as a subgraph of Apollo Federation."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import strawberry
@@ -17,6 +18,8 @@ from graphql import (
 )
 from graphql.language import REMOVE
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
+from strawberry.utils.str_converters import to_camel_case
 
 from app.schema.mutation import Mutation
 from app.schema.permissions import METADATA_KEY, Permission
@@ -27,11 +30,18 @@ from app.schema.selection import ResolveInfo
 DEFINITION_KEY = "strawberry-definition"
 SCOPES_DIRECTIVE = "requiresScopes"
 
+
+class RememberedNames(NameConverter):
+    """Names as Strawberry makes them, which it asks for at each argument of each field that is resolved."""
+
+    apply_naming_config = staticmethod(lru_cache(to_camel_case))
+
+
 SUBGRAPH = strawberry.federation.Schema(
     query=Query,
     mutation=Mutation,
     federation_version="2.5",
-    config=StrawberryConfig(info_class=ResolveInfo, scalar_map={datetime: DATE_TIME}),
+    config=StrawberryConfig(name_converter=RememberedNames(), info_class=ResolveInfo, scalar_map={datetime: DATE_TIME}),
 )
 
 
