@@ -65,7 +65,7 @@ class Server:
         if connection is None or connection.entered_site != site_id:
             connection = await self._enter_site(connection, site_id)
         try:
-            rows: list[Row] = await connection.fetch(text, *arguments)
+            rows: list[Row] = await connection.run(text, arguments)
         except BaseException as failure:
             self._release_after(failure, connection)
             raise_translated(failure)

@@ -1,7 +1,8 @@
 """What an operation is given: its variables, and its fields' arguments, in which literals and variables may mix.
 
-Both are read by functions that are built once, to plain values; what is unusual is left to the reference path. Follows
-"Coercing Variable Values" and "Coercing Field Arguments" of the GraphQL specification.
+Both are read by functions that are built once, to plain values, or to parts of a plan where their type says which; what
+is unusual is left to the reference path. Follows "Coercing Variable Values" and "Coercing Field Arguments" of the
+GraphQL specification.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ from graphql import (
     OperationDefinitionNode,
     ValueNode,
     VariableNode,
+    get_nullable_type,
     is_list_type,
     is_non_null_type,
     type_from_ast,
@@ -34,6 +36,7 @@ from graphql import (
 from graphql.pyutils import Undefined
 
 from app.operations.coercing import INPUT, Coerce, Unusual, Variables, find_coercer, refuse
+from app.schema.arguments import find_reader
 from app.schema.schema import SCHEMA
 
 ReadValue = Callable[[Variables], Any]
@@ -50,18 +53,18 @@ class VariableReader(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArgumentReader:
-    """The arguments of a field, as plain values by their names; `read` needs the variables unless all are constant."""
+    """The arguments of a field by their names; `read` needs the variables unless all are constant."""
 
     readers: Sequence[tuple[str, ReadValue]]
     is_constant: bool
 
     def read(self, variables: Variables) -> dict[str, Any]:
-        """The arguments that are given. Raises Unusual where null is given for what has none."""
+        """The arguments that are given. Raises Unusual for a null where none may be, and what bad input raises."""
         return {name: value for name, read in self.readers if (value := read(variables)) is not Undefined}
 
 
 def read_variables(readers: Sequence[VariableReader], given: Variables) -> dict[str, Any]:
-    """The variables of an operation, without those that are absent. Raises Unusual."""
+    """The variables of an operation, without those that are absent. Raises Unusual, and what bad input raises."""
     values: dict[str, Any] = {}
     for name, coerce, default, is_required in readers:
         if name in given:
@@ -73,21 +76,23 @@ def read_variables(readers: Sequence[VariableReader], given: Variables) -> dict[
     return values
 
 
-def build_variable_readers(operation: OperationDefinitionNode) -> tuple[VariableReader, ...]:
-    """How an operation's variables are read. Raises Unusual for a default value that is."""
+def build_variable_readers(operation: OperationDefinitionNode, most_in_values: int) -> tuple[VariableReader, ...]:
+    """How an operation's variables are read. Raises Unusual for a default value that is, and what bad input raises."""
     readers = []
     for definition in operation.variable_definitions or ():
         type_: Any = type_from_ast(SCHEMA, definition.type)
-        default = Undefined if definition.default_value is None else read_constant(definition.default_value, type_)
-        is_required = isinstance(definition.type, NonNullTypeNode)
-        readers.append(VariableReader(definition.variable.name.value, find_coercer(type_), default, is_required))
+        default = Undefined
+        if definition.default_value is not None:
+            default = build_part_reader(definition.default_value, type_, most_in_values)({})
+        coerce, is_required = find_coercer(type_, most_in_values), isinstance(definition.type, NonNullTypeNode)
+        readers.append(VariableReader(definition.variable.name.value, coerce, default, is_required))
     return tuple(readers)
 
 
-def build_argument_reader(field: GraphQLField, node: FieldNode) -> ArgumentReader:
+def build_argument_reader(field: GraphQLField, node: FieldNode, most_in_values: int) -> ArgumentReader:
     """How a field's arguments are read; one that is absent has its default in the plan."""
     values = [(each.name.value, each.value) for each in node.arguments or ()]
-    readers = [(name, build_value_reader(value, field.args[name].type)) for name, value in values]
+    readers = [(name, build_part_reader(value, field.args[name].type, most_in_values)) for name, value in values]
     return ArgumentReader(readers, not any(holds_variable(value) for _, value in values))
 
 
@@ -99,8 +104,19 @@ def holds_variable(node: ValueNode) -> bool:
     return isinstance(node, VariableNode)
 
 
-def read_constant(node: ValueNode, type_: GraphQLInputType) -> Any:
-    return build_value_reader(node, type_)({})
+def build_part_reader(node: ValueNode, type_: GraphQLInputType, most_in_values: int) -> ReadValue:
+    """How an argument, or the default of a variable, is read: to a part of a plan where its type is one.
+
+    A variable was made that part when it was coerced. Raises what bad input raises, where the value is constant.
+    """
+    read, plan = build_value_reader(node, type_), find_reader(str(get_nullable_type(type_)), most_in_values)
+    if plan is None or isinstance(node, VariableNode):
+        return read
+    if holds_variable(node):
+        return lambda variables: plan(read(variables))
+    value = read({})
+    part = None if value is None else plan(value)
+    return lambda _: part
 
 
 def build_value_reader(node: ValueNode, type_: Any) -> ReadValue:

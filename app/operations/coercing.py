@@ -1,11 +1,12 @@
-"""JSON values of variables, coerced to plain ones by functions that are built once for their types.
+"""JSON values of variables, coerced by functions that are built once for their types: to plain values, or to parts of a
+plan where the type says which.
 
 They take what is usual; whatever else is given, right or wrong, is left to graphql-core, which knows how to say it.
 Follows "Coercing Variable Values" of the GraphQL specification.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     GraphQLBoolean,
@@ -20,17 +21,22 @@ from graphql import (
 )
 from graphql.pyutils import Undefined
 
+from app.plan.filter import Filter, Perspective, plan_filter, plan_perspective
+from app.plan.order import Order
+from app.schema.arguments import COMPARISONS, FILTER_TYPE, ORDER_TYPE, PERSPECTIVE_TYPE, PERSPECTIVES, read_order
 from app.schema.types import LARGEST_INTEGER
 
 SMALLEST_INTEGER = -(2**31)
 INPUT = "input"
 ANY_SCALAR = "_Any"
 MOST_COERCERS = 200
+# What JSON raises where an input with exactly one known field is taken apart, and it is no such input.
+WRONG_SHAPE = (AttributeError, KeyError, TypeError, ValueError)
 
 Coerce = Callable[[Any], Any]
 Variables = Mapping[str, Any]
 
-COERCERS: dict[str, Coerce] = {}
+COERCERS: dict[tuple[str, int], Coerce] = {}
 # What JSON gives that is a value of a type as it is.
 PLAIN_TYPES = {"ID!": frozenset({str}), "_Any!": frozenset({dict})}
 
@@ -39,20 +45,82 @@ class Unusual(Exception):
     """What a compiled operation leaves to the reference path, which answers it or says what is wrong with it."""
 
 
-def find_coercer(type_: GraphQLInputType) -> Coerce:
-    """The function that coerces a JSON value to a type, or raises Unusual; made once for all types written alike."""
-    name = str(type_)
-    coerce = COERCERS.get(name)
+def find_coercer(type_: GraphQLInputType, most_in_values: int) -> Coerce:
+    """The function that coerces a JSON value to a type; made once for all types written alike.
+
+    It raises Unusual, and what bad input raises where its type is a part of a plan.
+    """
+    key = str(type_), most_in_values
+    coerce = COERCERS.get(key)
     if coerce is None:
         if len(COERCERS) >= MOST_COERCERS:
             COERCERS.clear()
-        coerce = COERCERS[name] = build_coercer(type_)
+        coerce = COERCERS[key] = build_part_coercer(type_, most_in_values)
     return coerce
+
+
+def build_part_coercer(type_: Any, most_in_values: int) -> Coerce:
+    """The coercer of a variable. In its type only null is a value that may not be."""
+    if is_non_null_type(type_):
+        coerce_present = find_coercer(type_.of_type, most_in_values)
+        return lambda value: refuse() if value is None else coerce_present(value)
+    name = str(type_)
+    if name == PERSPECTIVE_TYPE:
+        return build_perspective_coercer(type_)
+    if name == FILTER_TYPE:
+        return build_filter_coercer(type_, most_in_values)
+    return coerce_order if name == ORDER_TYPE else build_coercer(type_)
+
+
+def build_perspective_coercer(type_: GraphQLInputObjectType) -> Coerce:
+    readers = {name: (build_coercer(field.type), *PERSPECTIVES[name]) for name, field in type_.fields.items()}
+
+    def coerce(given: Any) -> Perspective | None:
+        if given is None:
+            return None
+        try:
+            ((name, value),) = given.items()
+            coerce_id, of, argument = readers[name]
+        except WRONG_SHAPE:
+            value = refuse()
+        return refuse() if value is None else plan_perspective(of, coerce_id(value), argument)
+
+    return coerce
+
+
+def build_filter_coercer(type_: GraphQLInputObjectType, most_in_values: int) -> Coerce:
+    readers = {
+        (name, operator): (build_coercer(value.type), *COMPARISONS[name, operator])
+        for name, comparison in type_.fields.items()
+        for operator, value in comparison.type.fields.items()
+    }
+
+    def coerce(given: Any) -> Filter | None:
+        if given is None:
+            return None
+        try:
+            ((name, comparison),) = given.items()
+            ((operator, value),) = comparison.items()
+            coerce_value, of, compares, argument = readers[name, operator]
+        except WRONG_SHAPE:
+            value = refuse()
+        return refuse() if value is None else plan_filter(of, compares, coerce_value(value), argument, most_in_values)
+
+    return coerce
+
+
+def coerce_order(given: Any) -> Order | None:
+    if given is None:
+        return None
+    try:
+        return read_order(given if type(given) is list else [given])
+    except WRONG_SHAPE:
+        return cast(Order, refuse())
 
 
 def build_coercer(type_: GraphQLInputType) -> Coerce:
     if is_non_null_type(type_):
-        coerce_present = find_coercer(type_.of_type)
+        coerce_present = build_coercer(type_.of_type)
         return lambda value: refuse() if value is None else coerce_present(value)
     if is_list_type(type_):
         return build_list_coercer(type_.of_type)
@@ -63,7 +131,7 @@ def build_coercer(type_: GraphQLInputType) -> Coerce:
 
 def build_list_coercer(item_type: GraphQLInputType) -> Coerce:
     """Of what needs no coercion, a list is taken as it is. What is no list stands for a list of it."""
-    coerce_item, is_plain = find_coercer(item_type), PLAIN_TYPES.get(str(item_type), frozenset[type]()).issuperset
+    coerce_item, is_plain = build_coercer(item_type), PLAIN_TYPES.get(str(item_type), frozenset[type]()).issuperset
 
     def coerce(given: Any) -> Any:
         if given is None:
@@ -76,7 +144,7 @@ def build_list_coercer(item_type: GraphQLInputType) -> Coerce:
 
 
 def build_object_coercer(type_: GraphQLInputObjectType) -> Coerce:
-    coercers = {name: find_coercer(field.type) for name, field in type_.fields.items()}
+    coercers = {name: build_coercer(field.type) for name, field in type_.fields.items()}
     defaults = {name: field.default_value for name, field in type_.fields.items()}
     needed = {
         name for name, field in type_.fields.items() if is_non_null_type(field.type) or defaults[name] is not Undefined

@@ -9,13 +9,12 @@ from graphql import (
     BooleanValueNode,
     DirectiveNode,
     FieldNode,
-    GraphQLField,
     SelectionNode,
     VariableNode,
     get_operation_ast,
 )
 
-from app.operations.arguments import build_argument_reader
+from app.operations.arguments import ArgumentReader, build_argument_reader
 from app.operations.coercing import Unusual, Variables
 from app.operations.fragments import find_fragments
 from app.operations.operation import Operation
@@ -126,9 +125,8 @@ class Compiler:
         return ConnectionRead(
             key=key,
             of=of,
-            arguments=build_argument_reader(find_field("Query" if of is None else BOOKING, nodes[0]), nodes[0]),
+            arguments=self._read_arguments("Query" if of is None else BOOKING, nodes[0]),
             wants=wants,
-            most_in_values=self._most_in_values,
             below=below,
             write=write,
         )
@@ -149,7 +147,7 @@ class Compiler:
         self, key: str, nodes: Sequence[FieldNode], columns: frozenset[Property]
     ) -> RecordField | EntitiesField:
         name = nodes[0].name.value
-        arguments = build_argument_reader(find_field("Query", nodes[0]), nodes[0])
+        arguments = self._read_arguments("Query", nodes[0])
         record = self._compile_record(key, nodes, columns)
         if name != ENTITIES_FIELD:
             return RecordField(key, arguments, name == LIST_FIELD, record.below, record.write)
@@ -169,6 +167,10 @@ class Compiler:
         write = self._load(f"{key}_{type_name.lower()}", stubs)
         return EntityType(self._compile_below(source), write)
 
+    def _read_arguments(self, type_name: str, node: FieldNode) -> ArgumentReader:
+        type_: Any = SCHEMA.type_map[type_name]
+        return build_argument_reader(type_.fields[node.name.value], node, self._most_in_values)
+
     def _load(self, key: str, function: str) -> Any:
         """The function of a source, which is named after the first field that it writes: selections often repeat."""
         write = self._loaded.get(function)
@@ -178,12 +180,6 @@ class Compiler:
             self._functions.append(definition)
             write = self._loaded[function] = load_function(name, definition)
         return write
-
-
-def find_field(type_name: str, node: FieldNode) -> GraphQLField:
-    type_: Any = SCHEMA.type_map[type_name]
-    field: GraphQLField = type_.fields[node.name.value]
-    return field
 
 
 def is_included(node: SelectionNode, booleans: Booleans) -> bool:

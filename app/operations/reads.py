@@ -17,8 +17,8 @@ from app.plan.cursor import CursorCodec, plan_cursors
 from app.plan.filter import Perspective
 from app.plan.page import CursorsWanted, PagePlan, plan_page
 from app.plan.properties import Property, Value
-from app.plan.summary import SummaryPlan
-from app.schema.arguments import ConnectionRequest, read_connection_arguments, read_perspective
+from app.plan.summary import NO_SUMMARY, SummaryPlan
+from app.schema.arguments import ConnectionRequest, build_connection_request
 from app.schema.connecting import Wants
 
 Written = Any
@@ -38,7 +38,6 @@ class ConnectionRead:
     of: Property | None
     arguments: ArgumentReader
     wants: Wants
-    most_in_values: int
     below: "tuple[ConnectionRead | Constant, ...]"
     write: Write
 
@@ -49,16 +48,21 @@ class ConnectionRead:
     def plan(self, variables: Variables) -> "PlannedConnection":
         """Plan the connection and all below it. Raises what bad input raises."""
         given = self.arguments.read(variables)
-        request = read_connection_arguments(given, self.most_in_values)
-        perspective = read_perspective(given.get("perspective"))
-        below = tuple([each.plan(variables) for each in self.below])
-        has_cursor = request.page.after is not None or request.page.before is not None
-        if self.of is not None and has_cursor:
-            return PlannedConnection(self, request, None, below)
-        plans = plan_request(perspective, request, self.wants)
-        if self.of is None and self.wants.page.cursors is not CursorsWanted.NONE:
-            plans = plans._replace(cursors=plans.page.cursors)
+        request = build_connection_request(given)
+        below = tuple([each.plan(variables) for each in self.below]) if self.below else ()
+        if self.of is None:
+            plans: Plans | None = self.plan_root(given.get("perspective"), request)
+        elif request.page.after is not None or request.page.before is not None:
+            plans = None
+        else:
+            plans = plan_request(None, request, self.wants)
         return PlannedConnection(self, request, plans, below)
+
+    def plan_root(self, perspective: Perspective | None, request: ConnectionRequest) -> "Plans":
+        if self.wants.page.cursors is CursorsWanted.NONE:
+            return plan_request(perspective, request, self.wants)
+        cursors = plan_cursors(request.order, perspective, request.condition)
+        return plan_request(perspective, request, self.wants, cursors)
 
 
 class Plans(NamedTuple):
@@ -140,10 +144,13 @@ class PlannedConnection(NamedTuple):
         return codec.encode_rows(rows, key_places)
 
 
-def plan_request(perspective: Perspective | None, request: ConnectionRequest, wants: Wants) -> Plans:
-    page = plan_page(perspective, request.condition, request.order, request.page, wants.page)
-    summary = SummaryPlan(perspective, request.condition, wants.aggregates)
-    return Plans(page, summary)
+def plan_request(
+    perspective: Perspective | None, request: ConnectionRequest, wants: Wants, cursors: CursorCodec | None = None
+) -> Plans:
+    page = plan_page(perspective, request.condition, request.order, request.page, wants.page, cursors)
+    if not wants.aggregates:
+        return Plans(page, NO_SUMMARY, cursors)
+    return Plans(page, SummaryPlan(perspective, request.condition, wants.aggregates), cursors)
 
 
 async def fetch_with_figures(reader: AttendanceReader, plan: PagePlan, summary: SummaryPlan) -> tuple[Page, Figures]:

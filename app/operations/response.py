@@ -23,6 +23,8 @@ from app.operations.record import DONE, OperationRecord
 class Verdict(Enum):
     """How a request ended, for whoever turns it into a status."""
 
+    __hash__ = object.__hash__
+
     EXECUTED = "executed"
     REFUSED = "refused"
     MUTATION_REFUSED = "mutation refused"

@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from uuid import UUID
 
-from app.attendance.reading import AttendanceReader, Figures, Page, ReadsRows
-from app.attendance.tally import Tally
+from app.attendance.reading import AttendanceReader, Figures, Page
 from app.plan.page import PagePlan
 from app.plan.properties import Property, Value
 from app.plan.summary import SummaryPlan
@@ -29,26 +27,22 @@ class SharingReader(AttendanceReader):
     Fields that begin to read within one turn of the loop, and ask the same of other parents, share a statement.
     """
 
-    def __init__(
-        self, database: ReadsRows, site_id: UUID, tally: Tally | None = None, *, may_lag: bool = False
-    ) -> None:
-        super().__init__(database, site_id, tally, may_lag=may_lag)
-        self._shares = False
-        self._batches: dict[Question, Batch] = {}
+    _batches: dict[Question, Batch] | None = None
 
     def share(self) -> None:
-        self._shares = True
+        self._batches = {}
 
     async def read_connections(
         self, of: Property, parents: Sequence[Value], plan: PagePlan, summary: SummaryPlan
     ) -> tuple[list[Page], list[Figures]]:
-        if not self._shares:
+        batches = self._batches
+        if batches is None:
             return await super().read_connections(of, parents, plan, summary)
         question = (of, plan, summary)
-        batch = self._batches.get(question)
+        batch = batches.get(question)
         if batch is None:
-            batch = self._batches[question] = Batch()
-            batch.task = asyncio.create_task(self._ask(question, batch))
+            batch = batches[question] = Batch()
+            batch.task = asyncio.create_task(self._ask(question, batches))
         batch.parents.update(dict.fromkeys(parents))
         try:
             found = await batch.answer
@@ -58,9 +52,9 @@ class SharingReader(AttendanceReader):
             raise
         return [found[parent][0] for parent in parents], [found[parent][1] for parent in parents]
 
-    async def _ask(self, question: Question, batch: Batch) -> None:
+    async def _ask(self, question: Question, batches: dict[Question, Batch]) -> None:
         of, plan, summary = question
-        del self._batches[question]
+        batch = batches.pop(question)
         parents = list(batch.parents)
         try:
             pages, figures = await super().read_connections(of, parents, plan, summary)

@@ -60,7 +60,8 @@ def find_compiled(operation: Operation, given: Variables) -> tuple[CompiledOpera
     if isinstance(preparation, Uncompiled):
         raise Unusual(preparation.reason)
     variables = read_variables(preparation.variables, given)
-    values = tuple([variables.get(name) for name in preparation.conditions])
+    names = preparation.conditions
+    values = tuple([variables.get(name) for name in names]) if names else ()
     found = operation.compiled.get(values)
     if found is None:
         found = keep_variant(operation, preparation, values)
@@ -85,7 +86,8 @@ def prepare(operation: Operation) -> Preparation | Uncompiled:
     definition = get_operation_ast(document, operation.name)
     assert definition is not None
     try:
-        return Preparation(build_variable_readers(definition), tuple(find_conditions(document, definition)))
+        readers = build_variable_readers(definition, operation.most_in_values)
+        return Preparation(readers, tuple(find_conditions(document, definition)))
     except Unusual as unusual:
         return Uncompiled(str(unusual))
 

@@ -102,7 +102,7 @@ def digest_query(order: Order, perspective: Perspective | None, condition: Filte
     if condition is not None:
         values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
         parts += [condition.of, condition.operator, *map(str, values)]
-    unambiguous = "".join(f"{len(part)}:{part}" for part in parts)
+    unambiguous = "".join([f"{len(part)}:{part}" for part in parts])
     return blake2b(unambiguous.encode(), digest_size=DIGEST_SIZE).digest()
 
 

@@ -11,6 +11,8 @@ MOST_IN_VALUES = 100
 
 
 class Operator(StrEnum):
+    __hash__ = str.__hash__
+
     EQ = "eq"
     NE = "ne"
     IN = "in"
@@ -62,7 +64,7 @@ def plan_filter(
     elif of is Property.STATUS and operator is Operator.NE:
         values = tuple(status for status in STATUSES if status != value)
     else:
-        assert isinstance(value, str | int)
+        assert isinstance(value, (str, int))
         return Filter(of, operator, parse_value(of, value, argument))
     if of is Property.STATUS and len(values) == len(STATUSES):
         return None

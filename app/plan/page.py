@@ -27,6 +27,8 @@ class PageArguments(NamedTuple):
 class CursorsWanted(StrEnum):
     """Of which records of a page the cursors are written."""
 
+    __hash__ = str.__hash__
+
     NONE = "none"
     ENDS = "ends"
     ALL = "all"
@@ -102,9 +104,14 @@ def find_places(selected: frozenset[Property], order: Order) -> tuple[int, ...]:
 
 
 def plan_page(
-    perspective: Perspective | None, condition: Filter | None, order: Order, arguments: PageArguments, wants: PageWants
+    perspective: Perspective | None,
+    condition: Filter | None,
+    order: Order,
+    arguments: PageArguments,
+    wants: PageWants,
+    cursors: CursorCodec | None = None,
 ) -> PagePlan:
-    """The page that the arguments of a connection ask for.
+    """The page that the arguments of a connection ask for, whose `cursors` need not be planned where they are given.
 
     Follows "Pagination algorithm" of the Relay Cursor Connections specification. Raises BadUserInput for a size that
     is negative, above 100 or given at both ends, CursorInvalid and CursorMismatch for a cursor that cannot be used.
@@ -112,7 +119,7 @@ def plan_page(
     size, backward = plan_size(arguments.first, arguments.last)
     after = before = None
     if arguments.after is not None or arguments.before is not None:
-        codec = plan_cursors(order, perspective, condition)
+        codec = cursors or plan_cursors(order, perspective, condition)
         after = None if arguments.after is None else codec.decode(arguments.after, "after")
         before = None if arguments.before is None else codec.decode(arguments.before, "before")
     probes_further = wants.has_previous if backward else wants.has_next

@@ -1,7 +1,7 @@
 """The properties of an attendance record, and how a caller's values for them are read."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,12 @@ Value = UUID | str | int
 
 
 class Property(StrEnum):
-    """A property of a record; the value is its name in rows."""
+    """A property of a record; the value is its name in rows.
+
+    It hashes as that name does, for plans are looked up by their properties, and an enum's own hash takes a call.
+    """
+
+    __hash__ = str.__hash__
 
     ID = "id"
     BOOKING_ID = "booking_id"
@@ -65,10 +70,14 @@ def parse_text(text: str, argument: str, *, place: str = "") -> str:
     return text
 
 
+PARSERS: dict[Property, Callable[..., Value]] = {
+    Property.ID: check_guid,
+    Property.BOOKING_ID: check_guid,
+    Property.SESSION_ID: parse_text,
+}
+
+
 def parse_value(of: Property, value: str | int, argument: str, *, place: str = "") -> Value:
     """Read a caller's value of a property; a GUID stays a text. Raises BadUserInput naming the argument."""
-    if of is Property.STATUS or isinstance(value, int):
-        return value
-    if of in GUID_PROPERTIES:
-        return check_guid(value, argument, place=place)
-    return parse_text(value, argument, place=place)
+    parse = PARSERS.get(of)
+    return value if parse is None else parse(value, argument, place=place)

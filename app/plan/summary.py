@@ -9,6 +9,8 @@ from app.plan.filter import Filter, Perspective
 class Aggregate(StrEnum):
     """A figure over the matching records; the value is its name in rows."""
 
+    __hash__ = str.__hash__
+
     TOTAL = "total"
     ATTENDED = "attended"
     NOT_ATTENDED = "not_attended"
@@ -27,3 +29,6 @@ class SummaryPlan(NamedTuple):
     def needs_statement(self) -> bool:
         is_empty = self.condition is not None and self.condition.matches_nothing
         return bool(self.aggregates) and not is_empty
+
+
+NO_SUMMARY = SummaryPlan(None, None, frozenset())

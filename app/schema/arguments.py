@@ -3,10 +3,10 @@
 Resolvers and compiled operations read their arguments here, whatever they were coerced by: null and absent are one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import strawberry
@@ -19,6 +19,7 @@ from app.plan.page import PageArguments
 from app.plan.properties import check_guid, find_guids
 from app.schema.names import ORDER_KEYS, PROPERTIES_OF_FIELDS
 
+PERSPECTIVE_TYPE, FILTER_TYPE, ORDER_TYPE = "AttendancePerspective", "AttendanceFilter", "[AttendanceOrder!]"
 MOST_IDS = 100
 MOST_ORDERS = 1000
 PERSPECTIVES = {name: (of, f"perspective.{name}") for name, of in PROPERTIES_OF_FIELDS.items()}
@@ -41,8 +42,25 @@ class ConnectionRequest(NamedTuple):
 
 def read_connection_arguments(given: Arguments, most_in_values: int) -> ConnectionRequest:
     """What a connection is asked for, by lists of so many values at most. Raises BadUserInput naming the argument."""
-    page = PageArguments(given.get("first"), given.get("after"), given.get("last"), given.get("before"))
-    return ConnectionRequest(read_filter(given.get("filter"), most_in_values), read_order(given.get("orderBy")), page)
+    condition, order = read_filter(given.get("filter"), most_in_values), read_order(given.get("orderBy"))
+    return build_connection_request({**given, "filter": condition, "orderBy": order})
+
+
+def build_connection_request(given: Arguments) -> ConnectionRequest:
+    """The same of arguments whose filter and order are parts of a plan already."""
+    get = given.get
+    page = PageArguments(get("first"), get("after"), get("last"), get("before"))
+    return ConnectionRequest(get("filter"), get("orderBy", DEFAULT_ORDER), page)
+
+
+def find_reader(type_name: str, most_in_values: int) -> Callable[[Any], Any] | None:
+    """How a value of a type becomes a part of a plan; None for what stays what it is until it is all planned."""
+    readers: dict[str, Callable[[Any], Any]] = {
+        PERSPECTIVE_TYPE: read_perspective,
+        FILTER_TYPE: partial(read_filter, most_in_values=most_in_values),
+        ORDER_TYPE: read_order,
+    }
+    return readers.get(type_name)
 
 
 def read_perspective(given: Arguments | None) -> Perspective | None:

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from random import Random
 from uuid import UUID, uuid4
@@ -31,6 +32,18 @@ REASONS = {
     "CURSOR_INVALID",
     "CURSOR_MISMATCH",
 }
+
+
+@pytest.fixture(scope="module")
+async def database(database_url: str) -> AsyncIterator[RecordingDatabase]:
+    """One connection, so that statements end in the order in which they are sent.
+
+    Which of several fields fails first, and ends the others, would depend on chance.
+    """
+    database = RecordingDatabase(database_url, pool_size=1)
+    await database.open()
+    yield database
+    await database.close()
 
 
 @pytest.fixture(scope="module")

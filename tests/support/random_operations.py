@@ -31,7 +31,11 @@ VARIABLES = {
     "$size": "Int",
     "$number": "Int! = 1",
     "$filter": "AttendanceFilter",
+    "$wanted": "AttendanceFilter = {status: {ne: ATTENDED}}",
+    "$key": "IDFilter!",
+    "$status": "AttendanceStatus! = ATTENDED",
     "$order": "[AttendanceOrder!]",
+    "$first": "AttendanceOrder! = STATUS_ASC",
     "$perspective": "AttendancePerspective",
     "$after": "String",
     "$id": "ID!",
@@ -50,8 +54,8 @@ DIRECTIVES = [
     " @include(if: $maybe)",
     " @skip(if: $maybe) @include(if: true)",
 ]
-NUMBERS = [0, 1, 1, 2, 1, 2, -(2**31), 2**31 - 1, 2**31, 1.5]
-MISTYPED = [None, 7, 2**31, 1.0, "text", True, [], {}, ["ID_ASC"]]
+NUMBERS = [0, 1, 1, 2, 1, 2, 1.0, -(2**31), 2**31 - 1, 2**31, 1.5]
+MISTYPED = [None, 7, 2**31, 1.0, "text", True, [], {}, ["ID_ASC"], "ID_ASC", {"eq": None}, [["ID_ASC"]]]
 MALFORMED = [[None], [{}], ["text"], [{"__typename": "Other", "id": "1"}], [{"__typename": "Booking"}], None, {}]
 
 
@@ -175,7 +179,7 @@ class Writer:
         orders = ", ".join(self.pick_some(ORDERS, 2))
         given = [
             self.pick(sizes),
-            self.pick(["", "orderBy: $order", f"orderBy: [{orders}]"]),
+            self.pick(["", "orderBy: $order", "orderBy: [$first]", f"orderBy: [{orders}]"]),
             self.pick(["", "", *self.list_filters()]),
             self.pick(
                 [
@@ -206,6 +210,10 @@ class Writer:
             "filter: {id: {eq: $id}}",
             "filter: {bookingId: {in: []}}",
             "filter: $filter",
+            "filter: $wanted",
+            "filter: {bookingId: $key}",
+            "filter: {status: {eq: $status}}",
+            "filter: {status: {in: [$status, NOT_SET]}}",
         ]
 
 
@@ -235,14 +243,18 @@ def make_variables(chance: Random, content: Content) -> dict[str, Any]:
     given: dict[str, Any] = {
         "yes": pick([True, False]),
         "maybe": pick([True, False]),
-        "size": pick([None, 0, 2, 2, 5, 101]),
+        "size": pick([None, 0, 2, 2, 5, 2.0, 101]),
         "number": pick(NUMBERS),
         "filter": make_filter(chance, content),
-        "order": chance.choices(ORDERS, k=chance.randrange(3)),
+        "wanted": make_filter(chance, content),
+        "key": pick([{"eq": pick(content.bookings)}, {"in": pick(content.bookings)}, {"ne": "no guid"}, None]),
+        "status": pick(["ATTENDED", "NOT_SET"]),
+        "order": pick([chance.choices(ORDERS, k=chance.randrange(3)), pick(ORDERS)]),
+        "first": pick(ORDERS),
         "perspective": pick([{"bookingId": pick(content.bookings)}, {"sessionId": pick(content.sessions)}]),
         "after": pick(content.cursors),
         "id": pick(content.ids),
-        "ids": chance.choices(content.ids, k=chance.randrange(4)),
+        "ids": pick([chance.choices(content.ids, k=chance.randrange(4)), pick(content.ids)]),
         "representations": chance.choices(representations, k=chance.randrange(5)),
     }
     odd = pick(list(given))
@@ -259,8 +271,15 @@ def make_filter(chance: Random, content: Content) -> Any:
         [
             {"id": {pick(["eq", "ne"]): pick(content.ids)}},
             {"sessionId": {"in": chance.choices(content.sessions, k=chance.randrange(4))}},
+            {"bookingId": {"in": pick([chance.choices(content.bookings, k=2), pick(content.bookings), [None]])}},
             {"numberOfAttendees": {pick(["eq", "ne", "lt", "le", "gt", "ge"]): pick(NUMBERS)}},
             {"status": {"eq": "NOT_SET"}},
             pick([{"status": {"eq": "CAME"}}, {"status": {}}, {}, {"x": 1}, {"id": None}, {"id": {"eq": 7}}]),
+            pick(
+                [{"id": {"eq": "1", "ne": "1"}}, {"id": {"like": "1"}}, {"status": "ATTENDED"}, {"status": {"in": 1}}]
+            ),
+            pick(
+                [[{"status": {"eq": "ATTENDED"}}], {"id": {"eq": None}}, {"status": {"ne": None}}, {"id": {"eq": []}}]
+            ),
         ]
     )
