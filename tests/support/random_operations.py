@@ -56,6 +56,11 @@ DIRECTIVES = [
 ]
 NUMBERS = [0, 1, 1, 2, 1, 2, 1.0, -(2**31), 2**31 - 1, 2**31, 1.5]
 MISTYPED = [None, 7, 2**31, 1.0, "text", True, [], {}, ["ID_ASC"], "ID_ASC", {"eq": None}, [["ID_ASC"]]]
+WRONG_FILTERS: list[Any] = [
+    *({"status": value} for value in ("ATTENDED", {}, {"eq": "CAME"}, {"in": 1}, {"ne": None})),
+    *({"id": value} for value in (None, {"eq": 7}, {"eq": None}, {"eq": []}, {"eq": "1", "ne": "1"}, {"like": "1"})),
+    *({}, {"x": 1}, [{"status": {"eq": "ATTENDED"}}]),
+]
 MALFORMED = [[None], [{}], ["text"], [{"__typename": "Other", "id": "1"}], [{"__typename": "Booking"}], None, {}]
 
 
@@ -274,12 +279,8 @@ def make_filter(chance: Random, content: Content) -> Any:
             {"bookingId": {"in": pick([chance.choices(content.bookings, k=2), pick(content.bookings), [None]])}},
             {"numberOfAttendees": {pick(["eq", "ne", "lt", "le", "gt", "ge"]): pick(NUMBERS)}},
             {"status": {"eq": "NOT_SET"}},
-            pick([{"status": {"eq": "CAME"}}, {"status": {}}, {}, {"x": 1}, {"id": None}, {"id": {"eq": 7}}]),
-            pick(
-                [{"id": {"eq": "1", "ne": "1"}}, {"id": {"like": "1"}}, {"status": "ATTENDED"}, {"status": {"in": 1}}]
-            ),
-            pick(
-                [[{"status": {"eq": "ATTENDED"}}], {"id": {"eq": None}}, {"status": {"ne": None}}, {"id": {"eq": []}}]
-            ),
+            pick(WRONG_FILTERS),
+            pick(WRONG_FILTERS),
+            pick(WRONG_FILTERS),
         ]
     )
