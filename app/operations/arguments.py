@@ -53,14 +53,23 @@ class VariableReader(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArgumentReader:
-    """The arguments of a field by their names; `read` needs the variables unless all are constant."""
+    """The arguments of a field by their names: those that are variables, which may be null, and all others.
 
+    `read` needs the variables unless all arguments are constant.
+    """
+
+    variables: Sequence[tuple[str, str]]
     readers: Sequence[tuple[str, ReadValue]]
     is_constant: bool
 
     def read(self, variables: Variables) -> dict[str, Any]:
         """The arguments that are given. Raises Unusual for a null where none may be, and what bad input raises."""
-        return {name: value for name, read in self.readers if (value := read(variables)) is not Undefined}
+        values = {name: variables[variable] for name, variable in self.variables if variable in variables}
+        for name, read in self.readers:
+            value = read(variables)
+            if value is not Undefined:
+                values[name] = value
+        return values
 
 
 def read_variables(readers: Sequence[VariableReader], given: Variables) -> dict[str, Any]:
@@ -91,9 +100,19 @@ def build_variable_readers(operation: OperationDefinitionNode, most_in_values: i
 
 def build_argument_reader(field: GraphQLField, node: FieldNode, most_in_values: int) -> ArgumentReader:
     """How a field's arguments are read; one that is absent has its default in the plan."""
-    values = [(each.name.value, each.value) for each in node.arguments or ()]
-    readers = [(name, build_part_reader(value, field.args[name].type, most_in_values)) for name, value in values]
-    return ArgumentReader(readers, not any(holds_variable(value) for _, value in values))
+    values = {each.name.value: each.value for each in node.arguments or ()}
+    types = {name: field.args[name].type for name in values}
+    variables = {
+        name: value.name.value
+        for name, value in values.items()
+        if isinstance(value, VariableNode) and not is_non_null_type(types[name])
+    }
+    readers = [
+        (name, build_part_reader(value, types[name], most_in_values))
+        for name, value in values.items()
+        if name not in variables
+    ]
+    return ArgumentReader(tuple(variables.items()), readers, not any(map(holds_variable, values.values())))
 
 
 def holds_variable(node: ValueNode) -> bool:
@@ -121,12 +140,12 @@ def build_part_reader(node: ValueNode, type_: GraphQLInputType, most_in_values: 
 
 def build_value_reader(node: ValueNode, type_: Any) -> ReadValue:
     """How a value in a document is read, of which variables may be a part. Follows "Input Coercion"."""
+    if isinstance(node, VariableNode):
+        name, is_strict = node.name.value, is_non_null_type(type_)
+        return lambda variables: refuse() if (value := variables.get(name, Undefined)) is None and is_strict else value
     if is_non_null_type(type_):
         read_present = build_value_reader(node, type_.of_type)
         return lambda variables: refuse() if (value := read_present(variables)) is None else value
-    if isinstance(node, VariableNode):
-        name = node.name.value
-        return lambda variables: variables.get(name, Undefined)
     if isinstance(node, NullValueNode):
         return lambda _: None
     if is_list_type(type_):

@@ -21,8 +21,9 @@ from graphql import (
 )
 from graphql.pyutils import Undefined
 
-from app.plan.filter import Filter, Perspective, plan_filter, plan_perspective
+from app.plan.filter import Filter, Operator, Perspective, plan_filter, plan_perspective
 from app.plan.order import Order
+from app.plan.properties import Property
 from app.schema.arguments import COMPARISONS, FILTER_TYPE, ORDER_TYPE, PERSPECTIVE_TYPE, PERSPECTIVES, read_order
 from app.schema.types import LARGEST_INTEGER
 
@@ -73,24 +74,30 @@ def build_part_coercer(type_: Any, most_in_values: int) -> Coerce:
 
 
 def build_perspective_coercer(type_: GraphQLInputObjectType) -> Coerce:
-    readers = {name: (build_coercer(field.type), *PERSPECTIVES[name]) for name, field in type_.fields.items()}
+    """From an id to a perspective, as `build_filter_coercer` goes from a comparison to a filter."""
+    planners = {name: build_perspective_planner(*PERSPECTIVES[name]) for name in type_.fields}
 
     def coerce(given: Any) -> Perspective | None:
         if given is None:
             return None
         try:
             ((name, value),) = given.items()
-            coerce_id, of, argument = readers[name]
+            plan = planners[name]
         except WRONG_SHAPE:
-            value = refuse()
-        return refuse() if value is None else plan_perspective(of, coerce_id(value), argument)
+            return cast(Perspective, refuse())
+        return plan(value)
 
     return coerce
 
 
+def build_perspective_planner(of: Property, argument: str) -> Callable[[Any], Perspective]:
+    return lambda value: plan_perspective(of, value if type(value) is str else coerce_number_to_id(value), argument)
+
+
 def build_filter_coercer(type_: GraphQLInputObjectType, most_in_values: int) -> Coerce:
-    readers = {
-        (name, operator): (build_coercer(value.type), *COMPARISONS[name, operator])
+    """The one property and the one operator that are given are looked up at once."""
+    planners = {
+        (name, operator): build_filter_planner(value.type, *COMPARISONS[name, operator], most_in_values)
         for name, comparison in type_.fields.items()
         for operator, value in comparison.type.fields.items()
     }
@@ -101,12 +108,27 @@ def build_filter_coercer(type_: GraphQLInputObjectType, most_in_values: int) -> 
         try:
             ((name, comparison),) = given.items()
             ((operator, value),) = comparison.items()
-            coerce_value, of, compares, argument = readers[name, operator]
+            plan = planners[name, operator]
         except WRONG_SHAPE:
-            value = refuse()
-        return refuse() if value is None else plan_filter(of, compares, coerce_value(value), argument, most_in_values)
+            return cast(Filter, refuse())
+        return plan(value)
 
     return coerce
+
+
+def build_filter_planner(
+    type_: GraphQLInputType, of: Property, operator: Operator, argument: str, most_in_values: int
+) -> Callable[[Any], Filter | None]:
+    """From a value to a filter; those of the few values of an enum are planned at once."""
+    coerce = build_coercer(type_)
+
+    def plan(value: Any) -> Filter | None:
+        return plan_filter(of, operator, refuse() if value is None else coerce(value), argument, most_in_values)
+
+    if not isinstance(type_, GraphQLEnumType):
+        return plan
+    filters = {name: plan(name) for name in type_.values}
+    return lambda value: filters[value] if type(value) is str and value in filters else refuse()
 
 
 def coerce_order(given: Any) -> Order | None:
@@ -174,7 +196,9 @@ def build_leaf_coercer(type_: Any) -> Coerce:
     if type_ is GraphQLString:
         return lambda value: value if value is None or type(value) is str else refuse()
     if type_ is GraphQLInt:
-        return lambda value: value if value is None or is_integer(value) else coerce_float_to_integer(value)
+        return lambda value: (
+            value if type(value) is int and SMALLEST_INTEGER <= value <= LARGEST_INTEGER else coerce_odd_integer(value)
+        )
     if type_ is GraphQLBoolean:
         return lambda value: value if value is None or type(value) is bool else refuse()
     if isinstance(type_, GraphQLEnumType):
@@ -187,12 +211,11 @@ def coerce_number_to_id(value: Any) -> Any:
     return str(value) if type(value) is int else refuse()
 
 
-def coerce_float_to_integer(value: Any) -> Any:
-    return int(value) if type(value) is float and value.is_integer() and is_integer(int(value)) else refuse()
-
-
-def is_integer(value: Any) -> bool:
-    return type(value) is int and SMALLEST_INTEGER <= value <= LARGEST_INTEGER
+def coerce_odd_integer(value: Any) -> Any:
+    if value is None:
+        return None
+    is_whole = type(value) is float and value.is_integer() and SMALLEST_INTEGER <= value <= LARGEST_INTEGER
+    return int(value) if is_whole else refuse()
 
 
 def refuse() -> Any:

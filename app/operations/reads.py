@@ -51,18 +51,15 @@ class ConnectionRead:
         request = build_connection_request(given)
         below = tuple([each.plan(variables) for each in self.below]) if self.below else ()
         if self.of is None:
-            plans: Plans | None = self.plan_root(given.get("perspective"), request)
+            perspective, wants = given.get("perspective"), self.wants
+            has_cursors = wants.page.cursors is not CursorsWanted.NONE
+            cursors = plan_cursors(request.order, perspective, request.condition) if has_cursors else None
+            plans: Plans | None = plan_request(perspective, request, wants, cursors)
         elif request.page.after is not None or request.page.before is not None:
             plans = None
         else:
             plans = plan_request(None, request, self.wants)
         return PlannedConnection(self, request, plans, below)
-
-    def plan_root(self, perspective: Perspective | None, request: ConnectionRequest) -> "Plans":
-        if self.wants.page.cursors is CursorsWanted.NONE:
-            return plan_request(perspective, request, self.wants)
-        cursors = plan_cursors(request.order, perspective, request.condition)
-        return plan_request(perspective, request, self.wants, cursors)
 
 
 class Plans(NamedTuple):

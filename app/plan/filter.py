@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.errors import BadUserInput
-from app.plan.properties import GUID_PROPERTIES, STATUSES, Property, Value, find_guids, parse_value
+from app.plan.properties import GUID_PROPERTIES, PARSERS, STATUSES, Property, Value, find_guids, parse_value
 
 MOST_IN_VALUES = 100
 
@@ -43,7 +43,7 @@ class Filter(NamedTuple):
 
 def plan_perspective(of: Property, text: str, argument: str) -> Perspective:
     """The perspective of the booking or session with this id. Raises BadUserInput naming the argument."""
-    return Perspective(of, parse_value(of, text, argument))
+    return Perspective(of, PARSERS[of](text, argument))
 
 
 def plan_filter(
