@@ -37,6 +37,10 @@ class CursorInvalid(ServiceError):
     code = "CURSOR_INVALID"
 
 
+class CursorMalformed(CursorInvalid):
+    """A text that is no cursor, of whichever connection."""
+
+
 class CursorMismatch(ServiceError):
     code = "CURSOR_MISMATCH"
 

@@ -28,13 +28,15 @@ from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 
-from app.errors import OperationTooComplex
+from app.errors import BadUserInput, CursorMalformed, OperationTooComplex
 from app.schema.schema import DEFINITION_KEY
 
 Write = Callable[[Any], Any]
 
 TYPENAME = "__typename"
 MOST_ERRORS = 1000
+# What is said of a field's arguments, whichever object the field is of.
+REFUSALS = (BadUserInput, CursorMalformed)
 
 
 class NullInTheWay(Exception):
@@ -46,11 +48,30 @@ def too_many_errors() -> OperationTooComplex:
 
 
 class ProjectingExecutor(Executor[Any]):
-    """Executes an operation as graphql-core does, plain selections by a function each."""
+    """Executes an operation as graphql-core does, plain selections by a function each.
+
+    A field whose arguments are refused for one object is refused for all others without a look at them.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._refused: dict[int, tuple[FieldDetailsList, GraphQLOutputType, Exception]] = {}
         self._projections: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, Write | None]] = {}
+
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: Any,
+        field_details_list: FieldDetailsList,
+        path: Path,
+        position_context: Any,
+    ) -> Any:
+        refused = self._refused.get(id(field_details_list))
+        if refused is None:
+            return super().execute_field(parent_type, source, field_details_list, path, position_context)
+        _, return_type, refusal = refused
+        self.handle_field_error(refusal, return_type, field_details_list, path)
+        return None
 
     def complete_object_value(
         self,
@@ -80,6 +101,8 @@ class ProjectingExecutor(Executor[Any]):
 
         A response that has very many errors ends in one more, which leaves nothing of its data.
         """
+        if isinstance(raw_error, REFUSALS) and field_details_list[0].node.arguments:
+            self._refused[id(field_details_list)] = field_details_list, return_type, raw_error
         if len(self.collected_errors.errors) < MOST_ERRORS:
             super().handle_field_error(raw_error, return_type, field_details_list[:1], path)
         else:

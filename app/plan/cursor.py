@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
-from app.errors import CursorInvalid, CursorMismatch
+from app.errors import CursorInvalid, CursorMalformed, CursorMismatch
 from app.plan.filter import Filter, Perspective
 from app.plan.order import Order, OrderKey
 from app.plan.properties import GUID_PROPERTIES, STATUSES, Property, Value
@@ -75,7 +75,7 @@ class CursorCodec(NamedTuple):
         """
         content = decode_text(cursor)
         if content is None:
-            raise CursorInvalid(f"`{argument}` is not a cursor of this service.", argument=argument)
+            raise CursorMalformed(f"`{argument}` is not a cursor of this service.", argument=argument)
         if content[:HEAD_SIZE] != self.head:
             raise CursorMismatch(
                 f"`{argument}` is a cursor of a query with another order, perspective or filter.", argument=argument

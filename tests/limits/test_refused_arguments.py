@@ -55,6 +55,29 @@ async def test_a_refused_argument_below_a_hundred_records_costs_little_more_than
     assert await run(100) < MOST_TIMES * await run(1)
 
 
+@pytest.mark.parametrize("argument", ["first: -1", 'after: "x"', 'filter: {id: {eq: "x"}}'])
+async def test_an_argument_that_is_refused_for_a_thousand_entities_costs_little_more_than_their_errors(
+    client: GraphQLClient, argument: str
+) -> None:
+    keys = [{"__typename": "Booking", "id": str(uuid4())} for _ in range(1000)]
+    query = f"""query($of: [_Any!]!) {{
+      _entities(representations: $of) {{ __typename ... on Booking {{ attendances({argument}) {{ totalCount }} }} }}
+    }}"""
+
+    async def run(representations: list[dict[str, str]]) -> float:
+        taken = []
+        for _ in range(RUNS):
+            start = time.process_time()
+            answer = await client.run(query, of=representations)
+            taken.append(time.process_time() - start)
+            assert [error["path"][:2] for error in answer["errors"]] == [["_entities", n] for n in range(1000)]
+            assert len({error["message"] for error in answer["errors"]}) == 1
+            assert answer["data"] == {"_entities": [None] * 1000}
+        return min(taken)
+
+    assert await run(keys) < MOST_TIMES * await run(MALFORMED)
+
+
 async def test_a_read_beside_a_refused_argument_is_stopped(client: GraphQLClient, database: RecordingDatabase) -> None:
     async with database.connection(uuid4()) as connection, connection.transaction():
         await connection.execute("LOCK TABLE attendance IN ACCESS EXCLUSIVE MODE")
