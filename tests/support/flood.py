@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import uvloop
 
 from tests.support.wire import Wire, connect, write_post
 
@@ -92,5 +93,5 @@ async def run_crowds(given: Sequence[Any]) -> list[Latencies]:
 
 
 if __name__ == "__main__":
-    result = asyncio.run(run_crowds(orjson.loads(sys.stdin.buffer.read())))
+    result = uvloop.run(run_crowds(orjson.loads(sys.stdin.buffer.read())))
     sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_NON_STR_KEYS))
