@@ -2,6 +2,8 @@
 
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 
 from app.errors import ConfigurationError
 
@@ -43,6 +45,15 @@ def bind_all(host: str, port: int, *, is_shared: bool) -> Listeners:
     if not bound and unusable is not None:
         raise unusable
     return bound
+
+
+def accept_waiting(listener: socket.socket) -> Iterator[socket.socket]:
+    """The connections that the kernel has made for a socket, and that nobody has accepted yet."""
+    with suppress(OSError):
+        while True:
+            accepted, _ = listener.accept()
+            accepted.settimeout(0)
+            yield accepted
 
 
 def bind(unbound: socket.socket, address: object, *, is_shared: bool) -> socket.socket:

@@ -14,11 +14,12 @@ import uvloop
 from app.settings import Settings
 from app.web.application import Application, create_application
 from app.web.connections import Connection, ConnectionWatch
-from app.web.listening import Listeners
+from app.web.listening import Listeners, accept_waiting
 from app.web.metrics import share_metrics
 from app.web.workers import supervise
 
 NOTICE_SECONDS = 0.3
+LAST_SECONDS = 0.2
 DRAIN_SECONDS = 6.0
 KEEP_ALIVE_SECONDS = 75
 TICKS_A_LOOK = 10
@@ -28,7 +29,8 @@ class Server(uvicorn.Server):
     """uvicorn's server of one process.
 
     Told to end, it is not ready any more and closes connections after their answers, takes no more of them a moment
-    later, and then waits for the requests that it has taken on. It returns from `run` instead of dying by the signal.
+    later, and then waits for the requests that it has taken on, and a moment for those that are on their way over the
+    last connections. It returns from `run` instead of dying by the signal.
     """
 
     def __init__(self, application: Application, is_orphaned: Callable[[], bool]) -> None:
@@ -47,9 +49,24 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         self._application.announce_end()
         await asyncio.sleep(NOTICE_SECONDS)
+        await self._take_last(sockets or [])
         stopping = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._application.stop_requests)
         await super().shutdown(sockets)
         stopping.cancel()
+
+    async def _take_last(self, listeners: Listeners) -> None:
+        """Listen no more. Whoever was connected by then may have sent a request, which would be lost with the end."""
+        accepted = [each for listener in listeners for each in accept_waiting(listener)]
+        for server in self.servers:
+            server.close()
+        for listener in listeners:
+            listener.close()
+        for each in accepted:
+            await asyncio.get_running_loop().connect_accepted_socket(self._make_connection, each)
+        await asyncio.sleep(LAST_SECONDS)
+
+    def _make_connection(self) -> Connection:
+        return Connection(self.config, self.server_state, self.lifespan.state)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -125,6 +125,24 @@ async def test_a_service_that_ends_says_so_before_it_closes(serve: StartService,
                 assert not reading.done()
             assert (await reading).status == 200
             assert await ending == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_whoever_is_connected_before_nobody_is_any_more_gets_an_answer(serve: StartService, workers: int) -> None:
+    """But for whoever is connected in the very instant in which a worker stops to listen, which the kernel resets."""
+    with serve(workers) as service:
+        ending = asyncio.create_task(end(service))
+        async with AsyncExitStack() as connections:
+            made = []
+            with suppress(OSError):
+                while True:
+                    made.append(await connections.enter_async_context(connect(service.url)))
+            asking = (wire.ask(write_post("{ __typename }")) for wire in made[-50:])
+            outcomes = await asyncio.gather(*asking, return_exceptions=True)
+        answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+        assert len(answers) >= 50 - workers
+        assert {(answer.status, answer.headers["connection"]) for answer in answers} == {(200, "close")}
+        assert await ending == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])
