@@ -18,6 +18,8 @@ HEAD_START_SECONDS = 0.4
 # More than the shapes of statements that clients send: one that is pushed out costs two round trips when it comes
 # back. Each takes some 40 KB of Postgres's memory, 20 MB for a connection that has seen as many.
 STATEMENTS_KEPT_A_CONNECTION = 512
+LEAST_SECONDS = 0.001
+UNKNOWN_STATEMENT = (asyncpg.InterfaceError, asyncpg.InvalidSQLStatementNameError, asyncpg.OutdatedSchemaCacheError)
 ENTER_SITE = "SELECT set_config('attendance.site_id', $1, false)"
 SESSION_SETTINGS = {
     "jit": "off",
@@ -47,9 +49,10 @@ class SiteConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that remembers for which site row security is set, where it leads, and the statements it has run.
 
     The service keeps no other session state, so nothing is reset when a connection is given back. `generation` is
-    that of the connections it belongs to.
+    that of the connections it belongs to; `most_seconds` is how long a statement may take, from here.
     """
 
+    most_seconds: float = math.inf
     entered_site: UUID | None = None
     generation: int = 0
     address: Address
@@ -57,30 +60,41 @@ class SiteConnection(asyncpg.Connection):  # type: ignore[misc]
     def __init__(self, protocol: Any, transport: Any, *arguments: Any) -> None:
         super().__init__(protocol, transport, *arguments)
         self._statements: dict[str, Any] = {}
+        self.add_termination_listener(lambda _: self._statements.clear())
         keep_alive(transport.get_extra_info("socket"))
 
     async def run(self, text: str, arguments: Sequence[object]) -> list[Any]:
         """The rows of a statement, which stays prepared; to look it up here takes half the driver's own steps.
 
-        One that was prepared before its tables have changed is prepared anew, and so is one that has failed.
+        One that was prepared before its tables have changed is prepared anew, and so is one that the server or the
+        driver knows no more, the next time.
         """
-        statement = self._statements.get(text) or await self._prepare_kept(text)
+        statement = self._statements.get(text)
+        if statement is None:
+            return await self._run_new(text, arguments)
         try:
             rows: list[Any] = await statement.fetch(*arguments)
         except asyncpg.InvalidCachedStatementError:
             self._statements.clear()
-            rows = await (await self._prepare_kept(text)).fetch(*arguments)
-        except BaseException:
-            self._statements.pop(text, None)
+            return await self._run_new(text, arguments)
+        except UNKNOWN_STATEMENT:
+            del self._statements[text]
             raise
         return rows
 
-    async def _prepare_kept(self, text: str) -> Any:
-        """Prepare a statement. The driver closes one on the server once it is kept no more."""
+    async def _run_new(self, text: str, arguments: Sequence[object]) -> list[Any]:
+        """Prepare a statement, keep it in place of the one that was kept first, and run it: within one time limit.
+
+        The driver closes a statement on the server once it is kept no more.
+        """
+        begin = time.monotonic()
+        statement = await self.prepare(text)
         if len(self._statements) >= STATEMENTS_KEPT_A_CONNECTION:
             del self._statements[next(iter(self._statements))]
-        statement = self._statements[text] = await self.prepare(text)
-        return statement
+        self._statements[text] = statement
+        left = self.most_seconds - (time.monotonic() - begin)
+        rows: list[Any] = await statement.fetch(*arguments, timeout=max(left, LEAST_SECONDS))
+        return rows
 
     async def enter_site(self, site_id: UUID) -> None:
         """Let row security see this site, and no other; a change whose answer is lost is made again."""
@@ -144,6 +158,7 @@ class Connector:
             self._url, host=address.host, port=address.port, timeout=seconds, **self._options
         )
         connection.address = address
+        connection.most_seconds = self._options["command_timeout"]
         address.fastest_connect = min(address.fastest_connect, time.monotonic() - begin)
         return connection
 

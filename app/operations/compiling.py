@@ -42,8 +42,9 @@ Booleans = Mapping[str, bool]
 
 CONNECTION_FIELD, ENTITIES_FIELD, LIST_FIELD = "attendances", "_entities", "nodes"
 RECORD_FIELDS = frozenset({"attendance", "node", LIST_FIELD, ENTITIES_FIELD})
-# Functions take about six times as much memory as their source.
+# Functions take about six times as much memory as their source; a place where one writes, as much as so much source.
 MOST_SOURCE = 16_384
+SOURCE_OF_A_PLACE = 300
 STUB_PROPERTIES = {BOOKING: Property.BOOKING_ID, SESSION: Property.SESSION_ID}
 
 
@@ -51,13 +52,15 @@ STUB_PROPERTIES = {BOOKING: Property.BOOKING_ID, SESSION: Property.SESSION_ID}
 class CompiledOperation:
     """An operation as functions: what it reads, and the source of what writes it.
 
-    `keys` are those of the response in their order, with a text for each that is known beforehand. `shares` says
-    whether several fields read connections below records, which may then be read together.
+    `keys` are those of the response in their order, with a text for each that is known beforehand. `size` is what it
+    takes in memory, in characters of source. `shares` says whether several fields read connections below records, which
+    may then be read together.
     """
 
     keys: Mapping[str, str | None]
     reads: tuple[Read | Constant, ...]
     source: str
+    size: int
     shares: bool
 
     def plan(self, variables: Variables) -> list[Planned]:
@@ -97,6 +100,7 @@ class Compiler:
         self._definition = definition
         self._functions: list[str] = []
         self._loaded: dict[str, Any] = {}
+        self._size = 0
         self._below = 0
 
     def compile(self) -> CompiledOperation:
@@ -110,10 +114,9 @@ class Compiler:
         records = {key: nodes for key, nodes in roots.items() if names[key] in RECORD_FIELDS}
         if records:
             reads.append(self._compile_records(records))
-        if sum(map(len, self._functions)) > MOST_SOURCE:
-            raise Unusual("too large")
         keys = {key: "Query" if name == TYPENAME else None for key, name in names.items()}
-        return CompiledOperation(keys, tuple(map(plan_constant, reads)), "\n\n".join(self._functions), self._below > 1)
+        planned, source = tuple(map(plan_constant, reads)), "\n\n".join(self._functions)
+        return CompiledOperation(keys, planned, source, self._size, self._below > 1)
 
     def _compile_connection(self, key: str, nodes: Sequence[FieldNode], of: Property | None = None) -> ConnectionRead:
         fields = self._selections.group_by_key(nodes)
@@ -174,6 +177,9 @@ class Compiler:
     def _load(self, key: str, function: str) -> Any:
         """The function of a source, which is named after the first field that it writes: selections often repeat."""
         write = self._loaded.get(function)
+        self._size += SOURCE_OF_A_PLACE + (len(function) if write is None else 0)
+        if self._size > MOST_SOURCE:
+            raise Unusual("too large")
         if write is None:
             name = f"write_{len(self._functions) + 1}_{key.strip('_')}"
             definition = f"def {name}{function}"

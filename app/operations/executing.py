@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from graphql import (
+    FieldNode,
     GraphQLEnumType,
     GraphQLField,
     GraphQLID,
@@ -35,8 +36,6 @@ Write = Callable[[Any], Any]
 
 TYPENAME = "__typename"
 MOST_ERRORS = 1000
-# What is said of a field's arguments, whichever object the field is of.
-REFUSALS = (BadUserInput, CursorMalformed)
 
 
 class NullInTheWay(Exception):
@@ -101,7 +100,7 @@ class ProjectingExecutor(Executor[Any]):
 
         A response that has very many errors ends in one more, which leaves nothing of its data.
         """
-        if isinstance(raw_error, REFUSALS) and field_details_list[0].node.arguments:
+        if is_of_arguments(raw_error, field_details_list[0].node):
             self._refused[id(field_details_list)] = field_details_list, return_type, raw_error
         if len(self.collected_errors.errors) < MOST_ERRORS:
             super().handle_field_error(raw_error, return_type, field_details_list[:1], path)
@@ -159,6 +158,17 @@ class ProjectingExecutor(Executor[Any]):
             return self.find_projection(type_, details)
         item = self.build_writer(type_.of_type, details) if is_list_type(type_) else None
         return None if item is None else lambda values: [item(value) for value in values]
+
+
+def is_of_arguments(error: Exception, node: FieldNode) -> bool:
+    """Whether an error is about a field's arguments, whichever object the field is of.
+
+    A cursor of one object's connection is none of another's: what is said of `before` may be said of `after` there.
+    """
+    given = {argument.name.value for argument in node.arguments or ()}
+    if isinstance(error, CursorMalformed):
+        return error.argument == "after" or "after" not in given
+    return isinstance(error, BadUserInput) and bool(given)
 
 
 def cancel_all(futures: Iterable["asyncio.Future[Any]"]) -> None:

@@ -90,6 +90,8 @@ def prepare(operation: Operation) -> Preparation | Uncompiled:
         return Preparation(readers, tuple(find_conditions(document, definition)))
     except Unusual as unusual:
         return Uncompiled(str(unusual))
+    except INPUT_ERRORS:  # of a variable's default
+        return Uncompiled(INPUT)
 
 
 def keep_variant(
@@ -117,7 +119,7 @@ def try_to_compile(operation: Operation, booleans: dict[str, bool]) -> CompiledO
         logger.error("an operation cannot be compiled; the reference path runs it", exc_info=fault)
         return Uncompiled(FAULT)
     forms = [form for form in operation.compiled.values() if isinstance(form, CompiledOperation)]
-    if sum(len(form.source) for form in forms) + len(compiled.source) > MOST_SOURCE_OF_ALL:
+    if sum(form.size for form in forms) + compiled.size > MOST_SOURCE_OF_ALL:
         return Uncompiled(TOO_MANY)
     operation.syntax.let_go()
     return compiled

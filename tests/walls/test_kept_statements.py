@@ -1,5 +1,6 @@
 """The statements that a connection keeps prepared: each once, so many at most, and none that has become wrong."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -49,6 +50,34 @@ async def test_one_that_has_failed_runs_again_with_other_values(connection: Site
             await connection.run(text, [0])
         assert [tuple(row) for row in await connection.run(text, [1])] == [(1,)]
     assert await list_kept(connection) == [text]
+
+
+async def test_one_that_the_server_knows_no_more_is_prepared_again_the_next_time(connection: SiteConnection) -> None:
+    text = "SELECT 1 AS kept"
+    await connection.run(text, ())
+    await connection.execute("DEALLOCATE ALL")
+    with pytest.raises(asyncpg.InvalidSQLStatementNameError):
+        await connection.run(text, ())
+    assert [tuple(row) for row in await connection.run(text, ())] == [(1,)]
+
+
+async def test_to_prepare_and_to_run_one_share_the_time_that_it_may_take(connection: SiteConnection) -> None:
+    assert connection.most_seconds == 2.5
+    connection.most_seconds = 0.2
+    with pytest.raises(TimeoutError):
+        await connection.run("SELECT pg_sleep(1) AS kept", ())
+    connection.most_seconds = 0
+    with pytest.raises(TimeoutError):
+        await connection.run("SELECT pg_sleep(0.9) AS kept", ())
+
+
+async def test_a_connection_that_has_ended_keeps_none(connection: SiteConnection) -> None:
+    await connection.run("SELECT 1 AS kept", ())
+    statements = connection._statements  # noqa: SLF001 (it is told nowhere)
+    assert len(statements) == 1
+    connection.terminate()
+    await asyncio.sleep(0)  # The driver tells of it a moment later.
+    assert not statements
 
 
 async def test_one_whose_tables_have_changed_is_prepared_anew(connection: SiteConnection) -> None:
