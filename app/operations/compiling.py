@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -40,7 +41,9 @@ Read = ConnectionRead | RecordsRead
 Planned = PlannedConnection | PlannedRecords
 Booleans = Mapping[str, bool]
 
-CONNECTION_FIELD, ENTITIES_FIELD, LIST_FIELD = "attendances", "_entities", "nodes"
+CONNECTION_FIELD, ENTITIES_FIELD, LIST_FIELD, SERVICE_FIELD = "attendances", "_entities", "nodes", "_service"
+# Stands for the schema's text, which each service may show another way.
+SDL = object()
 RECORD_FIELDS = frozenset({"attendance", "node", LIST_FIELD, ENTITIES_FIELD})
 # Functions take about six times as much memory as their source; a place where one writes, as much as so much source.
 MOST_SOURCE = 16_384
@@ -52,12 +55,12 @@ STUB_PROPERTIES = {BOOKING: Property.BOOKING_ID, SESSION: Property.SESSION_ID}
 class CompiledOperation:
     """An operation as functions: what it reads, and the source of what writes it.
 
-    `keys` are those of the response in their order, with a text for each that is known beforehand. `size` is what it
-    takes in memory, in characters of source. `shares` says whether several fields read connections below records, which
-    may then be read together.
+    `keys` are those of the response in their order, with what is known of each beforehand, but for the SDL. `size` is
+    what it takes in memory, in characters of source. `shares` says whether several fields read connections below
+    records, which may then be read together.
     """
 
-    keys: Mapping[str, str | None]
+    keys: Mapping[str, Any]
     reads: tuple[Read | Constant, ...]
     source: str
     size: int
@@ -67,8 +70,8 @@ class CompiledOperation:
         """Plan everything that the operation reads. Raises what bad input raises."""
         return [read.plan(variables) for read in self.reads]
 
-    async def answer(self, plans: Sequence[Planned], reader: SharingReader) -> bytes:
-        """The response: what is planned is read at once, and written."""
+    async def answer(self, plans: Sequence[Planned], reader: SharingReader, sdl: str) -> bytes:
+        """The response: what is planned is read at once, and written. `sdl` is the schema's text, for `_service`."""
         if self.shares:
             reader.share()
         found: dict[str, Any] = {}
@@ -77,7 +80,8 @@ class CompiledOperation:
         elif plans:
             for written in await gather([planned.answer(reader) for planned in plans]):
                 found.update(written)
-        return orjson.dumps({"data": {key: found.get(key, known) for key, known in self.keys.items()}})
+        data = {key: found.get(key, known) for key, known in self.keys.items()}
+        return orjson.dumps({"data": data}, default=partial(show_sdl, sdl))
 
 
 def compile_operation(operation: Operation, booleans: Booleans) -> CompiledOperation:
@@ -106,7 +110,7 @@ class Compiler:
     def compile(self) -> CompiledOperation:
         roots = self._selections.group_by_key([self._definition])
         names = {key: nodes[0].name.value for key, nodes in roots.items()}
-        if unknown := set(names.values()) - RECORD_FIELDS - {CONNECTION_FIELD, TYPENAME}:
+        if unknown := set(names.values()) - RECORD_FIELDS - {CONNECTION_FIELD, SERVICE_FIELD, TYPENAME}:
             raise Unusual("introspection" if all(name.startswith("_") for name in unknown) else "field")
         reads: list[Read] = [
             self._compile_connection(key, roots[key]) for key, name in names.items() if name == CONNECTION_FIELD
@@ -114,9 +118,14 @@ class Compiler:
         records = {key: nodes for key, nodes in roots.items() if names[key] in RECORD_FIELDS}
         if records:
             reads.append(self._compile_records(records))
-        keys = {key: "Query" if name == TYPENAME else None for key, name in names.items()}
+        keys: dict[str, Any] = {key: "Query" if name == TYPENAME else None for key, name in names.items()}
+        keys |= {key: self._describe_service(roots[key]) for key, name in names.items() if name == SERVICE_FIELD}
         planned, source = tuple(map(plan_constant, reads)), "\n\n".join(self._functions)
         return CompiledOperation(keys, planned, source, self._size, self._below > 1)
+
+    def _describe_service(self, nodes: Sequence[FieldNode]) -> dict[str, Any]:
+        fields = self._selections.group_by_key(nodes)
+        return {key: "_Service" if each[0].name.value == TYPENAME else SDL for key, each in fields.items()}
 
     def _compile_connection(self, key: str, nodes: Sequence[FieldNode], of: Property | None = None) -> ConnectionRead:
         fields = self._selections.group_by_key(nodes)
@@ -186,6 +195,13 @@ class Compiler:
             self._functions.append(definition)
             write = self._loaded[function] = load_function(name, definition)
         return write
+
+
+def show_sdl(sdl: str, value: object) -> str:
+    """The schema's text in the place that is kept for it. Raises TypeError for whatever else JSON does not know."""
+    if value is not SDL:
+        raise TypeError(type(value).__name__)
+    return sdl
 
 
 def is_included(node: SelectionNode, booleans: Booleans) -> bool:

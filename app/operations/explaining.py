@@ -17,6 +17,7 @@ from app.plan.order import OrderKey
 from app.plan.page import PagePlan, PageWants
 from app.plan.properties import Property
 from app.plan.summary import SummaryPlan
+from app.schema.schema import print_schema
 
 REFERENCE = "This operation is run by the reference path ({}): it has no plan of its own.\n"
 
@@ -72,7 +73,7 @@ async def explain_operation(
     explaining = ExplainingDatabase(database, analyze=analyze)
     try:
         plans = compiled.plan(values)
-        answer = await compiled.answer(plans, SharingReader(explaining, site_id))
+        answer = await compiled.answer(plans, SharingReader(explaining, site_id), print_schema())
     except Unusual as unusual:
         return REFERENCE.format(unusual)
     return describe(compiled, plans, explaining.sent, len(answer))

@@ -140,7 +140,7 @@ async def run_operation(
         record.path = COMPILED
         try:
             compiled, values = find_compiled(operation, variables)
-            body = await compiled.answer(compiled.plan(values), reader)
+            body = await compiled.answer(compiled.plan(values), reader, service.sdl)
         except Unusual as unusual:
             reason = str(unusual)
         except ServiceError as error:

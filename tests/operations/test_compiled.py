@@ -101,6 +101,8 @@ ODD_QUERIES = [
     "{ attendances(first: 2) { nodes { booking { attendances(first: 2) { nodes { id } }"
     " ... on _Entity { ... on Session { attendances(first: 1) { totalCount } } } } } } }",
     "query($o: [AttendanceOrder!] = null) { attendances(orderBy: $o) { totalCount } }",
+    "{ s: _service { t: __typename text: sdl } attendances(first: 1) { nodes { id } } ... { s: _service { sdl } } }",
+    "{ _service { sdl @skip(if: true) } t: __typename _service { __typename } attendances(first: 1) { totalCount } }",
     "query A { a: __typename } query B { attendances(first: 1, orderBy: STATUS_ASC) { nodes { id } } }",
 ]
 

@@ -91,3 +91,8 @@ def test_a_default_that_is_refused_when_it_is_planned_is_left_to_the_reference_p
     compile_ahead(operation)
     with pytest.raises(Unusual, match="input"):
         find_compiled(operation, {})
+
+
+def test_the_schema_s_text_beside_records_is_compiled_with_them() -> None:
+    compiled, _ = find_compiled(read("{ _service { sdl } attendances { nodes { id } } }"), {})
+    assert list(compiled.keys) == ["_service", "attendances"]
