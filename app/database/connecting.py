@@ -78,7 +78,7 @@ class SiteConnection(asyncpg.Connection):  # type: ignore[misc]
             self._statements.clear()
             return await self._run_new(text, arguments)
         except UNKNOWN_STATEMENT:
-            del self._statements[text]
+            self._statements.pop(text, None)  # The end of a connection has forgotten it before.
             raise
         return rows
 

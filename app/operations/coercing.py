@@ -61,7 +61,7 @@ def find_coercer(type_: GraphQLInputType, most_in_values: int) -> Coerce:
 
 
 def build_part_coercer(type_: Any, most_in_values: int) -> Coerce:
-    """The coercer of a variable. In its type only null is a value that may not be."""
+    """The coercer of a variable: to a part of a plan where its type, be it non-null or not, is one."""
     if is_non_null_type(type_):
         coerce_present = find_coercer(type_.of_type, most_in_values)
         return lambda value: refuse() if value is None else coerce_present(value)

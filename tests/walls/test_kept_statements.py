@@ -61,6 +61,17 @@ async def test_one_that_the_server_knows_no_more_is_prepared_again_the_next_time
     assert [tuple(row) for row in await connection.run(text, ())] == [(1,)]
 
 
+async def test_one_that_fails_when_none_is_kept_any_more_fails_as_the_driver_says(connection: SiteConnection) -> None:
+    text = "SELECT 1 AS kept"
+    await connection.run(text, ())
+    await connection.execute("DEALLOCATE ALL")
+    running = asyncio.create_task(connection.run(text, ()))
+    await asyncio.sleep(0)
+    connection._statements.clear()  # noqa: SLF001 (as the end of the connection does)
+    with pytest.raises(asyncpg.InvalidSQLStatementNameError):
+        await running
+
+
 async def test_to_prepare_and_to_run_one_share_the_time_that_it_may_take(
     connection: SiteConnection, database_url: str
 ) -> None:
