@@ -109,3 +109,28 @@ async def test_what_a_failed_item_was_to_read_is_read_for_the_others(client: Gra
         answer = await client.run(query, of=[{"__typename": "Booking", "id": str(uuid4())}])
     assert answer["data"] == {"failing": [None], "others": [{"fine": {"totalCount": 0}}]}
     assert [error["path"] for error in answer["errors"]] == [["failing", 0, "bad"]]
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2])
+async def test_what_is_said_of_one_booking_s_cursors_is_not_said_of_another_s(
+    client: GraphQLClient, database: RecordingDatabase, site_id: UUID, turn: int
+) -> None:
+    records = [Record() for _ in range(3)]
+    await store(database, site_id, records)
+    bookings = [str(record.booking_id) for record in records]
+    query = """query($of: [_Any!]!, $after: String, $before: String) {
+      _entities(representations: $of) {
+        ... on Booking { attendances(after: $after, before: $before) { pageInfo { endCursor } } }
+      }
+    }"""
+    own = await client.run(query, of=[{"__typename": "Booking", "id": bookings[0]}])
+    cursor = own["data"]["_entities"][0]["attendances"]["pageInfo"]["endCursor"]
+    turned = [*bookings[turn:], *bookings[:turn]]
+    keys = [{"__typename": "Booking", "id": each} for each in turned]
+    answer = await client.run(query, of=keys, after=cursor, before="x")
+    said = {turned[error["path"][1]]: error["extensions"] for error in answer["errors"]}
+    assert said == {
+        bookings[0]: {"code": "CURSOR_INVALID", "argument": "before"},
+        bookings[1]: {"code": "CURSOR_MISMATCH", "argument": "after"},
+        bookings[2]: {"code": "CURSOR_MISMATCH", "argument": "after"},
+    }
