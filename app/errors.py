@@ -33,6 +33,12 @@ class BadUserInput(ServiceError):
     code = "BAD_USER_INPUT"
 
 
+class PersistedQueryNotFound(ServiceError):
+    """A hash of Apollo's automatic persisted queries that is not registered. Clients send the document then."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+
 class CursorInvalid(ServiceError):
     code = "CURSOR_INVALID"
 
@@ -43,6 +49,12 @@ class CursorMalformed(CursorInvalid):
 
 class CursorMismatch(ServiceError):
     code = "CURSOR_MISMATCH"
+
+
+class CursorExpired(ServiceError):
+    """A cursor of changes that is older than the deletions that are kept."""
+
+    code = "CURSOR_EXPIRED"
 
 
 class OperationTooComplex(ServiceError):

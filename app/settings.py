@@ -1,46 +1,42 @@
 """Every setting of the service, read once from `ATTENDANCE_*` variables into a frozen `Settings`."""
 
-import os
+import difflib
+import importlib.util
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from app.data_directory import PREFIX, read_data_dir
+from app.database_url import parse_database_url
 from app.errors import ConfigurationError
 
-PREFIX = "ATTENDANCE_"
+# What Kubernetes sets in each pod for a service called attendance, or attendance-db.
+KUBERNETES_NAME = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+# The tests read these from the same environment.
+TEST_NAMES = frozenset({"TEST_DATABASE_URL", "TEST_ROW_SECURITY", "BROWSER"})
 WEB_URL = re.compile(r"https?://[^/\s]+")
-NAMES_PORT = re.compile(r":[^:\]]*$")
 TRUE_WORDS = frozenset({"on", "true", "yes", "1"})
 FALSE_WORDS = frozenset({"off", "false", "no", "0"})
+STANDARD_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+TRACING_MODULES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 KEY_NAMES = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL")
-TEXTS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE", "EXPLORER_TOKEN")
-# The most that each number can be.
-NUMBERS = {
-    "POOL_SIZE": 1000,
-    "DOCUMENT_CACHE_SIZE": 100_000,
-    "MAX_BODY_BYTES": 16 * 1024 * 1024,
-    "MAX_DOCUMENT_TOKENS": 100_000,
-    "MAX_DOCUMENT_CHARACTERS": 16 * 1024 * 1024,
-    "MAX_DEPTH": 100,
-    "MAX_ALIASES": 10_000,
-    "MAX_COST": 100_000_000,
-    "MAX_VARIABLE_VALUES": 1_000_000,
-    "MAX_IN_VALUES": 10_000,
-    "SITE_SHARE": 100,
-}
+MIN_SECRET_BYTES = 32
+RUNNING_PER_CONNECTION, QUEUED_PER_RUNNING = 2, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the service is told from outside; the README's configuration table describes each."""
+    """The settings of a process. `max_running` and `max_queued` follow the size of the pool if they are not given."""
 
     database_url: str | None = None
     replica_url: str | None = None
+    replica_max_lag: int = 10
     data_dir: Path
+    host: str = "127.0.0.1"
     jwt_secret: str | None = None
     jwt_public_key: str | None = None
     jwks_url: str | None = None
@@ -48,30 +44,31 @@ class Settings:
     jwt_audience: str | None = None
     pool_size: int = 10
     row_security: bool = True
+    distributed: bool = False
     introspection: bool = False
     explorer: bool = False
     explorer_token: str | None = None
-    federation_scopes: bool = True
-    document_cache_size: int = 1000
+    federation_scopes: bool = False
+    cors_origins: str | None = None
     max_body_bytes: int = 262_144
     max_document_tokens: int = 1000
-    compiled: bool = True
-    max_running: int = 20
-    max_queued: int = 80
-    site_share: int = 50
-    max_document_characters: int = 32_768
+    max_running: int = 0
+    max_queued: int = 0
     max_depth: int = 16
     max_aliases: int = 30
     max_cost: int = 10_000
-    max_variable_values: int = 5000
-    max_in_values: int = 100
+    max_streams: int = 10_000
+    deletions_kept_days: int = 30
     trusted_documents: Path | None = None
     trusted_only: bool = False
     log_level: str = "info"
     metrics: bool = True
     metrics_token: str | None = None
-    metrics_dir: Path | None = None
     otlp_endpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "max_running", self.max_running or RUNNING_PER_CONNECTION * self.pool_size)
+        object.__setattr__(self, "max_queued", self.max_queued or QUEUED_PER_RUNNING * self.max_running)
 
     @property
     def has_key(self) -> bool:
@@ -79,8 +76,11 @@ class Settings:
 
     def as_environment(self) -> dict[str, str]:
         """The variables that `load_settings` reads these settings back from, for processes started by this one."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {PREFIX + name.upper(): write_value(value) for name, value in values.items() if value is not None}
+        values = {name: getattr(self, name.lower()) for name in READERS}
+        return {PREFIX + name: write_value(value) for name, value in values.items() if value is not None}
+
+
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Settings)}  # Limits start from these.
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -88,117 +88,162 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
     Without `DATABASE_URL` the service runs for its developer: embedded Postgres, introspection and explorer on.
     With it, it runs for the world: both stay off unless they are turned on.
-    Raises ConfigurationError, naming the variable, for a value that cannot be used.
+    Raises ConfigurationError, naming the variable, for a name that is unknown or a value that cannot be used.
     """
     given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
+    for name in given:
+        check_name(name)
+    check_combinations(given)
+    is_development = "DATABASE_URL" not in given
+    values: dict[str, Any] = {"introspection": is_development, "explorer": is_development}
+    values["data_dir"] = read_data_dir(given, environ)
+    standard = find_standard_endpoint(environ)
+    values["otlp_endpoint"] = environ[standard] if standard and has_tracing() else None
+    values |= {name.lower(): read(given, name) for name, read in READERS.items() if name in given}
+    if values.get("distributed"):
+        values["row_security"] = False
+    if is_tracing_off(environ):
+        values["otlp_endpoint"] = None
+    return Settings(**values)
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigurationError for a name that is neither a setting nor set by Kubernetes."""
+    if name in READERS or name in TEST_NAMES or KUBERNETES_NAME.fullmatch(name):
+        return
+    nearest = difflib.get_close_matches(name, READERS, n=1, cutoff=0)[0]
+    raise ConfigurationError(f"{PREFIX}{name} is not a setting; the nearest one is {PREFIX}{nearest}")
+
+
+def check_combinations(given: Mapping[str, str]) -> None:
+    """Raise ConfigurationError for settings that exclude or miss each other."""
     keys = [PREFIX + name for name in KEY_NAMES if name in given]
     if len(keys) > 1:
         raise ConfigurationError(f"set one of {' and '.join(keys)}, not several: tokens are verified by one key")
-    is_development = "DATABASE_URL" not in given
-    if is_development and "REPLICA_URL" in given:
+    if "REPLICA_URL" in given and "DATABASE_URL" not in given:
         raise ConfigurationError(f"{PREFIX}REPLICA_URL needs the primary beside it: set {PREFIX}DATABASE_URL, too")
-    texts: dict[str, Any] = {name.lower(): given.get(name) for name in TEXTS}
-    defaults: dict[str, Any] = {field.name: field.default for field in fields(Settings)}
-    numbers: dict[str, Any] = {
-        name.lower(): read_number(given, name, defaults[name.lower()], most) for name, most in NUMBERS.items()
-    }
-    max_running = read_number(given, "MAX_RUNNING", 2 * numbers["pool_size"], 10_000)
-    return Settings(
-        database_url=read_database_url(given, "DATABASE_URL"),
-        replica_url=read_database_url(given, "REPLICA_URL"),
-        data_dir=Path(given.get("DATA_DIR") or default_data_dir(environ)).absolute(),
-        **texts,
-        row_security=read_switch(given, "ROW_SECURITY", default=True),
-        introspection=read_switch(given, "INTROSPECTION", default=is_development),
-        explorer=read_switch(given, "EXPLORER", default=is_development),
-        federation_scopes=read_switch(given, "FEDERATION_SCOPES", default=True),
-        compiled=read_switch(given, "COMPILED", default=True),
-        max_running=max_running,
-        max_queued=read_number(given, "MAX_QUEUED", 4 * max_running, 100_000),
-        **numbers,
-        trusted_documents=Path(given["TRUSTED_DOCUMENTS"]).absolute() if "TRUSTED_DOCUMENTS" in given else None,
-        trusted_only=read_trusted_only(given),
-        **read_watching(given, environ),
-    )
+    if is_on(given, "DISTRIBUTED"):
+        if "DATABASE_URL" not in given:
+            raise ConfigurationError(f"{PREFIX}DISTRIBUTED needs a Citus cluster: set {PREFIX}DATABASE_URL, too")
+        if "REPLICA_URL" in given:
+            raise ConfigurationError(f"a replica of a coordinator does not hold the records: unset {PREFIX}REPLICA_URL")
+        if is_on(given, "ROW_SECURITY"):
+            raise ConfigurationError(f"Citus has no row security: unset {PREFIX}ROW_SECURITY, or set it to off")
+    if is_on(given, "TRUSTED_ONLY") and "TRUSTED_DOCUMENTS" not in given:
+        raise ConfigurationError(f"{PREFIX}TRUSTED_ONLY needs {PREFIX}TRUSTED_DOCUMENTS: the documents to trust")
 
 
-def read_watching(given: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Any]:
-    """The settings of how the service is watched."""
-    return {
-        "log_level": read_choice(given, "LOG_LEVEL", LOG_LEVELS, "info"),
-        "metrics": read_switch(given, "METRICS", default=True),
-        "metrics_token": given.get("METRICS_TOKEN"),
-        "metrics_dir": Path(given["METRICS_DIR"]).absolute() if "METRICS_DIR" in given else None,
-        "otlp_endpoint": read_web_url(given, "OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
-    }
+def is_on(given: Mapping[str, str], name: str) -> bool:
+    return name in given and read_switch(given, name)
 
 
-def default_data_dir(environ: Mapping[str, str]) -> str:
-    """Where the embedded Postgres and its key live: root's below /var/lib, where Postgres's own user can read."""
-    if os.geteuid() == 0:
-        return "/var/lib/attendance"
-    share = environ.get("XDG_DATA_HOME") or f"{environ.get('HOME', '')}/.local/share"
-    return f"{share}/attendance"
+def find_standard_endpoint(environ: Mapping[str, str]) -> str | None:
+    """Which of OpenTelemetry's own variables names the endpoint; None if none does, or if they turn traces off."""
+    if is_tracing_off(environ):
+        return None
+    return next((name for name in STANDARD_ENDPOINTS if environ.get(name)), None)
+
+
+def is_tracing_off(environ: Mapping[str, str]) -> bool:
+    is_disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    return is_disabled or environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none"
+
+
+def has_tracing() -> bool:
+    """Whether the `tracing` extra is installed."""
+    try:
+        return all(importlib.util.find_spec(name) for name in TRACING_MODULES)
+    except ImportError:
+        return False
 
 
 def read_database_url(given: Mapping[str, str], name: str) -> str | None:
     url = given.get(name)
-    if url is None:
-        return None
-    try:
-        parts = urlsplit(url)
-        ports = [
-            host.rpartition(":")[2] for host in parts.netloc.rpartition("@")[2].split(",") if NAMES_PORT.search(host)
-        ]
-        is_usable = parts.scheme in ("postgresql", "postgres") and all(0 < int(port) < 65_536 for port in ports)
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        raise ConfigurationError(f"{PREFIX}{name} must be a URL such as postgresql://user@host:5432/database")
-    return url
+    return None if url is None else parse_database_url(url, PREFIX + name)
 
 
-def read_switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
-    value = given.get(name)
-    if value is None:
-        return default
-    if value.lower() in TRUE_WORDS:
-        return True
-    if value.lower() in FALSE_WORDS:
-        return False
-    raise ConfigurationError(f"{PREFIX}{name} must be on or off, not {value!r}")
+def read_as_is(given: Mapping[str, str], name: str) -> str:
+    """A text that whoever uses it checks."""
+    return given[name]
 
 
-def read_web_url(given: Mapping[str, str], name: str) -> str | None:
-    value = given.get(name)
-    if value is not None and not WEB_URL.match(value):
+def read_text(given: Mapping[str, str], name: str) -> str:
+    """A text that is compared byte by byte, so that white space at its ends is a mistake."""
+    value = given[name]
+    if value != value.strip():
+        raise ConfigurationError(f"{PREFIX}{name} has white space at its ends, such as a line break: remove it")
+    return value
+
+
+def read_secret(given: Mapping[str, str], name: str) -> str:
+    return check_secret(given[name], PREFIX + name)
+
+
+def check_secret(secret: str, source: str) -> str:
+    """The secret, which `source` names in errors. Raises ConfigurationError for one that can be guessed or mistyped."""
+    if secret != secret.strip():
+        raise ConfigurationError(f"{source} has white space at its ends, such as a line break: remove it")
+    if len(secret.encode("utf-8", "surrogateescape")) < MIN_SECRET_BYTES:
+        raise ConfigurationError(f"{source} is shorter than {MIN_SECRET_BYTES} bytes: tokens could be forged")
+    return secret
+
+
+def read_switch(given: Mapping[str, str], name: str) -> bool:
+    value = given[name].lower()
+    if value not in TRUE_WORDS | FALSE_WORDS:
+        raise ConfigurationError(f"{PREFIX}{name} must be on or off, not {given[name]!r}")
+    return value in TRUE_WORDS
+
+
+def read_web_url(given: Mapping[str, str], name: str) -> str:
+    if not WEB_URL.match(given[name]):
         raise ConfigurationError(f"{PREFIX}{name} must be a URL such as http://collector:4318")
+    return given[name]
+
+
+def read_log_level(given: Mapping[str, str], name: str) -> str:
+    value = given[name].lower()
+    if value not in LOG_LEVELS:
+        raise ConfigurationError(f"{PREFIX}{name} must be one of {', '.join(LOG_LEVELS)}, not {given[name]!r}")
     return value
 
 
-def read_choice(given: Mapping[str, str], name: str, choices: Sequence[str], default: str) -> str:
-    value = given.get(name, default).lower()
-    if value not in choices:
-        raise ConfigurationError(f"{PREFIX}{name} must be one of {', '.join(choices)}, not {value!r}")
-    return value
+def read_path(given: Mapping[str, str], name: str) -> Path:
+    return Path(given[name]).absolute()
 
 
-def read_trusted_only(given: Mapping[str, str]) -> bool:
-    is_on = read_switch(given, "TRUSTED_ONLY", default=False)
-    if is_on and "TRUSTED_DOCUMENTS" not in given:
-        raise ConfigurationError(f"{PREFIX}TRUSTED_ONLY needs {PREFIX}TRUSTED_DOCUMENTS: the documents to trust")
-    return is_on
-
-
-def read_number(given: Mapping[str, str], name: str, default: int, at_most: int) -> int:
-    value = given.get(name)
-    if value is None:
-        return default
+def read_number(given: Mapping[str, str], name: str, *, at_most: int) -> int:
+    value = given[name]
     if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= at_most):
         raise ConfigurationError(f"{PREFIX}{name} must be a whole number from 1 to {at_most}, not {value!r}")
     return int(value)
 
 
 def write_value(value: object) -> str:
-    write: Callable[[object], str] = (lambda switch: "on" if switch else "off") if isinstance(value, bool) else str
-    return write(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+SWITCHES = ("ROW_SECURITY", "DISTRIBUTED", "INTROSPECTION", "EXPLORER", "FEDERATION_SCOPES", "TRUSTED_ONLY", "METRICS")
+READERS: dict[str, Callable[[Mapping[str, str], str], Any]] = {
+    **dict.fromkeys(("DATABASE_URL", "REPLICA_URL"), read_database_url),
+    **dict.fromkeys(("DATA_DIR", "TRUSTED_DOCUMENTS"), read_path),
+    "JWT_SECRET": read_secret,
+    **dict.fromkeys(("HOST", "JWT_ISSUER", "JWT_AUDIENCE", "EXPLORER_TOKEN", "METRICS_TOKEN"), read_text),
+    **dict.fromkeys(SWITCHES, read_switch),
+    **dict.fromkeys(("JWT_PUBLIC_KEY", "JWKS_URL", "CORS_ORIGINS"), read_as_is),
+    "LOG_LEVEL": read_log_level,
+    "OTLP_ENDPOINT": read_web_url,
+    "POOL_SIZE": partial(read_number, at_most=1000),
+    "REPLICA_MAX_LAG": partial(read_number, at_most=86_400),
+    "MAX_BODY_BYTES": partial(read_number, at_most=16 * 1024 * 1024),
+    "MAX_DOCUMENT_TOKENS": partial(read_number, at_most=100_000),
+    "MAX_RUNNING": partial(read_number, at_most=10_000),
+    "MAX_QUEUED": partial(read_number, at_most=100_000),
+    "MAX_DEPTH": partial(read_number, at_most=100),
+    "MAX_ALIASES": partial(read_number, at_most=10_000),
+    "MAX_COST": partial(read_number, at_most=100_000_000),
+    "MAX_STREAMS": partial(read_number, at_most=1_000_000),
+    "DELETIONS_KEPT_DAYS": partial(read_number, at_most=36_500),
+}

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import re
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -14,20 +16,54 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
+from app.database.distribution import create_functions
 from app.database.embedded import run_embedded_postgres
 from app.database.migrations import migrate
 from app.settings import load_settings
 from app.web.application import build_application
 from tests.support import differential
+from tests.support.clusters import (
+    distribute_database,
+    distributed_urls,
+    drop_on_workers,
+    has_citus,
+    unsecured_urls,
+)
 from tests.support.service import READ_SCOPE, SECRET, WRITE_SCOPE, GraphQLClient, RecordingDatabase, make_token
+
+IS_UNSECURED = os.environ.get("ATTENDANCE_TEST_ROW_SECURITY") == "off"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--differential-cases", type=int, default=differential.CASES, help="operations run by both paths")
+    parser.addoption(
+        "--absence-cases",
+        type=int,
+        default=differential.ABSENCE_CASES,
+        help="pages of absences compared with the model",
+    )
+    parser.addoption("--live-runs", type=int, default=3, help="runs of followers beside writers, restarts and kills")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     differential.CASES = config.getoption("--differential-cases")
+    differential.ABSENCE_CASES = config.getoption("--absence-cases")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    given = os.environ.get("ATTENDANCE_TEST_DATABASE_URL")
+    if item.get_closest_marker("one_server") and (IS_UNSECURED or (given and in_new_loop(has_citus(given)))):
+        pytest.skip("rests on row security or on the locks of one server")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print one line for all skipped tests: how many for which reason."""
+    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]
+    reasons_given = (str(place[2]).removeprefix("Skipped: ") for place in skipped if isinstance(place, tuple))
+    counts = Counter(re.sub(r"^test_\S+ ", "", reason) for reason in reasons_given)
+    if counts:
+        reasons = "; ".join(f"{count} x {reason}" for reason, count in counts.items())
+        terminalreporter.write_line(f"Skipped: {reasons}")
 
 
 @pytest.fixture(scope="session")
@@ -76,11 +112,33 @@ def in_new_loop(work: object) -> object:
 
 
 @pytest.fixture(scope="session")
-def database_url(create_database: Callable[[], str]) -> str:
-    """A migrated database, as its owner reaches it."""
+def database_url(postgres_url: str, create_database: Callable[[], str]) -> Iterator[str]:
+    """A migrated database, as its owner reaches it; on a coordinator of Citus, a distributed one."""
     url = create_database()
-    in_new_loop(migrate(url, row_security=True))
-    return url
+    if not in_new_loop(has_citus(postgres_url)):
+        if IS_UNSECURED:
+            unsecured_urls.add(url)
+        in_new_loop(migrate(url, row_security=not IS_UNSECURED))
+        yield url
+        return
+    in_new_loop(distribute_database(postgres_url, url))
+    yield url
+    in_new_loop(drop_on_workers(postgres_url, url.rpartition("/")[2]))
+
+
+@pytest.fixture(scope="module", params=["statements", "functions"])
+def calls_functions(request: pytest.FixtureRequest, database_url: str) -> bool:
+    """Whether writes call the functions that Citus distributes; they work on any other database, too."""
+
+    async def create() -> None:
+        connection = await asyncpg.connect(database_url)
+        await create_functions(connection)
+        await connection.close()
+
+    if database_url in distributed_urls:
+        return True
+    in_new_loop(create())
+    return bool(request.param == "functions")
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +158,8 @@ def application(database: RecordingDatabase, database_url: str) -> Starlette:
         "ATTENDANCE_JWT_SECRET": SECRET,
         "ATTENDANCE_INTROSPECTION": "on",
         "ATTENDANCE_EXPLORER": "on",
+        "ATTENDANCE_ROW_SECURITY": "off" if database_url in unsecured_urls else "on",
+        "ATTENDANCE_DISTRIBUTED": "on" if database.is_distributed else "off",
     }
     return build_application(load_settings(environ), database)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
 from uuid import UUID
 
@@ -11,9 +11,9 @@ import pytest
 
 from app.attendance.demo import DEMO_SITES
 from app.attendance.transfer.site import load_demo
+from app.cli import main
 from app.errors import ServiceError
 from app.schema.permissions import SCOPES, Permission
-from app.settings import PREFIX, Settings
 from tests.support.service import GraphQLClient, RecordingDatabase
 
 ROOT = Path(__file__).parents[1]
@@ -34,16 +34,11 @@ async def test_a_query_of_the_readme_gives_its_answer(
     assert await reader_of(demo_site).run(query) == json.loads(answer)
 
 
-def test_there_are_three_examples_and_two_commands() -> None:
+def test_there_are_four_examples_and_two_commands() -> None:
     quick_start = re.search(r"## Quick start\s+```sh\n(.*?)```", README, re.DOTALL)
     assert quick_start
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
     assert len(quick_start[1].splitlines()) == 2
-
-
-def test_every_setting_is_in_the_configuration_table() -> None:
-    documented = set(re.findall(rf"`{PREFIX}([A-Z_]+)`", README)) - {"TEST_DATABASE_URL", "NOT_FOUND"}
-    assert documented == {field.name.upper() for field in fields(Settings)}
 
 
 def test_every_code_is_in_the_table_of_errors() -> None:
@@ -58,6 +53,18 @@ def test_the_table_of_scopes_is_the_one_that_is_enforced() -> None:
         for scope in SCOPES
     ]
     assert rows == granted
+
+
+def test_every_command_is_in_the_table_of_commands() -> None:
+    documented = set(re.findall(r"^\| `attendance (\w+)", README, re.MULTILINE))
+    assert set(main.commands) - documented == set()
+
+
+def test_the_changelog_begins_with_what_is_unreleased_and_has_the_packages_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    releases = re.findall(r"^## (.+)$", changelog, re.MULTILINE)
+    assert releases[0] == "Unreleased"
+    assert version("attendance-graphql") in [release.split()[0] for release in releases]
 
 
 def test_every_dependency_is_pinned_by_name_and_version_alone() -> None:

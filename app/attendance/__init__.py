@@ -1,1 +1,1 @@
-"""The use cases of attendance: where plans, statements and the database meet."""
+"""The use cases of attendance: run plans as statements on the database; import, export, demo data."""

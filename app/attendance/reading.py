@@ -1,20 +1,29 @@
-"""Reading attendance: a plan is rendered, fetched and made into pages, figures or records."""
+"""Reads attendance: renders a plan, fetches its rows, and builds pages, figures or records of them."""
 
+import asyncio
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from app.attendance.tally import Tally
-from app.database.pool import Row
-from app.plan.page import PagePlan
+from app.attendance.bounded_reads import BoundedReads
+from app.attendance.changes import ChangeBatch, build_batch
+from app.attendance.statistics import QueryStatistics
+from app.database.pool import ReadsRows, Row
+from app.plan.absences import MISSED_SHARE, AbsencesPage
+from app.plan.changes import ChangesPlan, ChangesPosition, plan_changes_cursors
+from app.plan.cursor import plan_cursors
+from app.plan.filter import Perspective
+from app.plan.page import CursorSelection, PagePlan, find_key_positions
 from app.plan.properties import Property, Value
 from app.plan.summary import Aggregate, SummaryPlan
+from app.sql.absences import ABSENCE_COUNT, render_absences
+from app.sql.changes import render_changes
 from app.sql.figures import render_summary
 from app.sql.fragment import Statement
-from app.sql.pages import HAS_AFTER, HAS_BEFORE, render_connections, render_page
+from app.sql.pages import HAS_AFTER, HAS_BEFORE, SITE_REVISION, render_connections, render_page
 from app.sql.records import render_records
 
 Figures = dict[Aggregate, int]
@@ -23,54 +32,80 @@ Figures = dict[Aggregate, int]
 class Page(NamedTuple):
     """The rows of one page in the asked order, and whether records precede and follow them.
 
-    A flag that the plan does not want is False.
+    A flag that is not selected is False, and `changes_cursor` is None.
     """
 
     rows: Sequence[Row]
     has_next: bool
     has_previous: bool
+    changes_cursor: str | None = None
 
+
+# What a connection is written from: its page, the figures over all that match, and the selected cursors of the page.
+Frame = tuple[Page, Figures, Sequence[str]]
 
 ID = Property.ID.value
 NO_FIGURES: Figures = {}
-# As cheap as a tuple: there is one for each parent of a large answer.
-make_page: Callable[[tuple[Sequence[Row], bool, bool]], Page] = partial(tuple.__new__, Page)
+NO_AGGREGATES: frozenset[Aggregate] = frozenset()
+# As cheap as creating a tuple: a large response needs a page for each of its parents.
+make_page: Callable[[tuple[Sequence[Row], bool, bool, str | None]], Page] = partial(tuple.__new__, Page)
 EMPTY_PAGE = Page([], has_next=False, has_previous=False)
-
-
-class ReadsRows(Protocol):
-    """What sends statements that read: the database, or what stands before it."""
-
-    async def read_rows(
-        self, text: str, arguments: Sequence[object], site_id: UUID, *, may_lag: bool = False
-    ) -> list[Row]: ...
+NO_CURSORS: Sequence[str] = ()
+EMPTY_FRAME: Frame = (EMPTY_PAGE, NO_FIGURES, NO_CURSORS)
 
 
 class AttendanceReader:
-    """Reads the attendance of one site; every method sends one statement, or none where nothing can match.
+    """Reads the attendance of one site; a method runs the statements that it needs, or none if nothing can match."""
 
-    What is read may lag behind what was written last, if `may_lag` says so and there is a replica.
-    """
+    __slots__ = ("_database", "_site_id", "_statistics")
 
-    def __init__(
-        self, database: ReadsRows, site_id: UUID, tally: Tally | None = None, *, may_lag: bool = False
-    ) -> None:
+    def __init__(self, database: ReadsRows, site_id: UUID, statistics: QueryStatistics) -> None:
         self._database = database
         self._site_id = site_id
-        self._tally = tally or Tally()
-        self._may_lag = may_lag
-        self._failures: list[tuple[Statement, Exception]] = []
+        self._statistics = statistics
 
-    def forget_failures(self) -> None:
-        """Send again what has failed before: a write has come between."""
-        self._failures.clear()
+    def bound_statements(self) -> None:
+        """Bound how many statements run at once, and how long all take: for a request that sends many."""
+        if type(self._database) is not BoundedReads:
+            self._database = BoundedReads(self._database)
 
-    async def read_page(self, plan: PagePlan) -> Page:
+    async def read_connection(self, plan: PagePlan | AbsencesPage, aggregates: frozenset[Aggregate]) -> Frame:
+        """A connection without a parent."""
+        if type(plan) is AbsencesPage:
+            return await self.read_absences(plan, aggregates)
+        assert type(plan) is PagePlan
+        if aggregates:
+            return await self.read_with_summary(plan, SummaryPlan(plan.perspective, plan.filter, aggregates))
         if not plan.needs_statement:
-            return EMPTY_PAGE
-        return build_page(plan, await self._fetch(render_page(self._site_id, plan)))
+            return EMPTY_FRAME
+        text, arguments = render_page(self._site_id, plan)
+        self._statistics.statements += 1
+        rows = await self._database.read_rows(text, arguments, self._site_id)
+        self._statistics.rows += len(rows)
+        page = build_page(plan, rows, plan.perspective)
+        return page, NO_FIGURES, encode_cursors(plan, page.rows, plan.perspective)
+
+    async def read_with_summary(self, plan: PagePlan, summary: SummaryPlan) -> Frame:
+        """A connection with figures; where the page and they have a statement, both run at once."""
+        if summary.needs_statement and plan.needs_statement:
+            (page, _, cursors), figures = await gather(
+                self.read_connection(plan, NO_AGGREGATES), self.read_summary(summary)
+            )
+            return page, figures, cursors
+        page, _, cursors = await self.read_connection(plan, NO_AGGREGATES)
+        return page, await self.read_summary(summary), cursors
+
+    async def read_absences(self, plan: AbsencesPage, aggregates: frozenset[Aggregate]) -> Frame:
+        """A connection of absences, with their number if `aggregates` has it, by one statement."""
+        if not plan.needs_statement and not aggregates:
+            return EMPTY_FRAME
+        rows = await self._fetch(render_absences(self._site_id, plan, counts=bool(aggregates)))
+        figures = dict.fromkeys(aggregates, rows[0][ABSENCE_COUNT]) if aggregates else NO_FIGURES
+        page = build_page(plan, rows, None, MISSED_SHARE)
+        return page, figures, plan.encode_cursors(page.rows)
 
     async def read_summary(self, plan: SummaryPlan) -> Figures:
+        """The figures over all records that match."""
         if not plan.needs_statement:
             return dict.fromkeys(plan.aggregates, 0)
         rows = await self._fetch(render_summary(self._site_id, plan))
@@ -78,41 +113,51 @@ class AttendanceReader:
 
     async def read_connections(
         self, of: Property, parents: Sequence[Value], plan: PagePlan, summary: SummaryPlan
-    ) -> tuple[list[Page], list[Figures]]:
-        """The same page and figures for each parent, in the parents' order; `of` says what the parents are.
+    ) -> list[Frame]:
+        """The same connection for each parent, in the parents' order.
 
-        Where no cursors are wanted, GUIDs are texts.
+        `of` says whether the parents are bookings or sessions. GUIDs are texts, unless cursors are selected.
         """
         if not plan.needs_statement and not summary.needs_statement:
-            return [EMPTY_PAGE] * len(parents), [dict.fromkeys(summary.aggregates, 0)] * len(parents)
+            return [(EMPTY_PAGE, dict.fromkeys(summary.aggregates, 0), ())] * len(parents)
         rows = await self._fetch(render_connections(self._site_id, of, parents, plan, summary))
         groups = group_rows(rows, len(plan.columns) if plan.row_limit > 0 else 0, len(parents), max(plan.row_limit, 1))
-        return build_pages(plan, groups), build_figures(summary, groups)
+        pages, cursors = build_pages(plan, groups, of, parents), [NO_CURSORS] * len(parents)
+        if plan.selected.cursors is not CursorSelection.NONE:
+            pairs = zip(parents, pages, strict=True)
+            cursors = [encode_cursors(plan, page.rows, Perspective(of, parent)) for parent, page in pairs]
+        return list(zip(pages, build_figures(summary, groups), cursors, strict=True))
 
     async def read_records(self, ids: Sequence[str], columns: frozenset[Property]) -> dict[str, Row]:
-        """The records with these ids by their id; ids that the site does not have are left out. GUIDs are texts."""
+        """The records with these ids, by id; ids that the site does not have are left out. GUIDs are texts."""
         rows = await self._fetch(render_records(self._site_id, ids, columns))
         return {row[ID]: row for row in rows}
 
+    async def read_changes(self, plan: ChangesPlan, columns: tuple[Property, ...]) -> ChangeBatch:
+        """A batch of changes, whose rows have these columns, which include the id. GUIDs are texts.
+
+        Raises CursorExpired if deletions that the batch should have are no longer kept.
+        """
+        return build_batch(plan, await self._fetch(render_changes(self._site_id, plan, columns)))
+
     async def _fetch(self, statement: Statement) -> list[Row]:
-        """The rows of a statement. One that has failed fails again without being sent, whichever path asks for it."""
-        for failed, error in self._failures:
-            if failed == statement:
-                raise error
-        self._tally.statements += 1
-        try:
-            rows = await self._database.read_rows(
-                statement.text, statement.arguments, self._site_id, may_lag=self._may_lag
-            )
-        except Exception as error:
-            self._failures.append((statement, error))
-            raise
-        self._tally.rows += len(rows)
+        self._statistics.statements += 1
+        rows = await self._database.read_rows(statement.text, statement.arguments, self._site_id)
+        self._statistics.rows += len(rows)
         return rows
 
 
+async def gather(*reads: Awaitable[Any]) -> list[Any]:
+    """The results of all reads, which run at once. All have ended when the first failure is raised."""
+    results = await asyncio.gather(*reads, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
 def group_rows(rows: Sequence[Row], column: int, parents: int, most: int) -> list[Sequence[Row]]:
-    """The rows of each parent, whose position is in a column: 1 to `most` of each, in the order of the parents."""
+    """The rows of each parent, whose position is in `column`: 1 to `most` rows for each, in the parents' order."""
     find_position = itemgetter(column)
     groups = []
     start, count = 0, len(rows)
@@ -130,32 +175,53 @@ def group_rows(rows: Sequence[Row], column: int, parents: int, most: int) -> lis
     return groups
 
 
-def build_pages(plan: PagePlan, groups: Sequence[Sequence[Row]]) -> list[Page]:
-    """A page from each group of rows: those of one connection. Nearly nothing is to be done where no flag is asked."""
+def build_pages(plan: PagePlan, groups: Sequence[Sequence[Row]], of: Property, parents: Sequence[Value]) -> list[Page]:
+    """A page from each group of rows, which are those of one parent. The second case is a fast path without flags."""
+    if plan.selected.revision:
+        owners = [Perspective(of, parent) for parent in parents]
+        return [build_page(plan, rows, owner) for rows, owner in zip(groups, owners, strict=True)]
     if plan.row_limit == plan.size > 0 and not (plan.backward or plan.asks_before or plan.asks_after):
-        return [make_page((rows if rows[0][0] is not None else [], False, False)) for rows in groups]
-    return [build_page(plan, rows) for rows in groups]
+        return [make_page((rows if rows[0][0] is not None else [], False, False, None)) for rows in groups]
+    return [build_page(plan, rows, None) for rows in groups]
 
 
-def build_page(plan: PagePlan, rows: Sequence[Row]) -> Page:
-    """The page of the rows of one connection.
+def build_page(
+    plan: PagePlan | AbsencesPage, rows: Sequence[Row], perspective: Perspective | None, column: int | str = 0
+) -> Page:
+    """The page of the rows of one connection, and the cursor of its perspective's changes, if that is selected.
+
+    `column` is one that is null only if the page is empty.
 
     Follows "HasPreviousPage" and "HasNextPage" of the Relay Cursor Connections specification, with both flags exact.
     """
-    size, wants_rows = plan.size, plan.wants.rows
+    size, selects_rows = plan.size, plan.selected.rows
+    cursor = None
+    if plan.selected.revision:
+        cursor = plan_changes_cursors(perspective).encode(ChangesPosition(rows[0][SITE_REVISION]))
     has_before = plan.asks_before and bool(rows[0][HAS_BEFORE])
     has_after = plan.asks_after and bool(rows[0][HAS_AFTER])
-    kept = rows if plan.row_limit > 0 and rows and rows[0][0] is not None else []
+    kept = rows if plan.row_limit > 0 and rows and rows[0][column] is not None else []
     goes_further = len(kept) > size
-    if goes_further or not wants_rows:
-        kept = kept[:size] if wants_rows else []
+    if goes_further or not selects_rows:
+        kept = kept[:size] if selects_rows else []
     if plan.backward:
-        return make_page((kept[::-1], has_after, has_before or goes_further))
-    return make_page((kept, has_after or goes_further, has_before))
+        return make_page((kept[::-1], has_after, has_before or goes_further, cursor))
+    return make_page((kept, has_after or goes_further, has_before, cursor))
+
+
+def encode_cursors(plan: PagePlan, rows: Sequence[Row], perspective: Perspective | None) -> Sequence[str]:
+    """The selected cursors of a page, which belong to the connection of one perspective."""
+    selected = plan.selected.cursors
+    if not rows or selected is CursorSelection.NONE:
+        return NO_CURSORS
+    if selected is CursorSelection.ENDS:
+        rows = rows[0], rows[-1]
+    codec = plan_cursors(plan.order, perspective, plan.filter)
+    return codec.encode_rows(rows, find_key_positions(plan.selected.columns, plan.order))
 
 
 def build_figures(plan: SummaryPlan, groups: Sequence[Sequence[Row]]) -> list[Figures]:
-    """The figures of each group of rows, which all of its rows have."""
+    """The figures of each group of rows; all rows of a group have the same ones."""
     if not plan.aggregates:
         return [NO_FIGURES] * len(groups)
     return [{aggregate: rows[0][aggregate] for aggregate in plan.aggregates} for rows in groups]

@@ -1,4 +1,4 @@
-"""The command line; wiring, which nothing else imports."""
+"""The command line. It connects all other packages, and none of them imports it."""
 
 from app.cli.commands import main
 

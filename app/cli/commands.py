@@ -1,79 +1,77 @@
-"""The commands: serve, try out, migrate, move data in and out, and issue tokens."""
+"""The `attendance` command and its subcommands."""
 
 import asyncio
 import os
-import sys
+import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID
 
 import click
 
 from app.attendance.demo import DEMO_SITES
-from app.attendance.transfer.formats import ImportFormat, guess_format
-from app.attendance.transfer.importing import ImportSummary, import_records
-from app.attendance.transfer.site import StoreSiteRows, export_site, load_demo, store_rows, try_rows
-from app.cli.databases import analyze, open_database, provide_database
+from app.cli.checking import check
+from app.cli.databases import provide_database, require_key
+from app.cli.demonstrating import READ_SCOPE, WRITE_SCOPE, run_demo
 from app.cli.explaining import explain_file
-from app.cli.files import open_source, rejects_path_of, show_progress
+from app.cli.options import SITE, Guid
+from app.cli.reporting import report
+from app.cli.transfer_commands import TRANSFER_COMMANDS
+from app.database.failures import is_disk_full
 from app.database.migrations import migrate
-from app.errors import BadUserInput, ConfigurationError, ServiceError
+from app.database.sites import restart_followers
+from app.documents.documents import build_documents
+from app.errors import ConfigurationError, ServiceError
 from app.observing.logs import start_logs
-from app.operations.documents import build_documents
-from app.plan.properties import parse_guid
 from app.schema.permissions import SCOPES
 from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
-from app.web.authentication import build_authenticator
-from app.web.listening import open_listeners
-from app.web.server import run_server
-from app.web.tokens import ensure_key, issue_token
+from app.web.auth.authentication import build_authenticator
+from app.web.auth.tokens import issue_token
+from app.web.cors import build_cors_policy
+from app.web.monitoring import check_tracing
+from app.web.serving.listeners import format_url, open_listeners
+from app.web.serving.server import run_server
 
-READ_SCOPE = "SCOPE.DC-BOOKINGS.READ-BOOKINGS-SENSITIVE"
-WRITE_SCOPE = "SCOPE.DC-BOOKINGS.MANAGE-BOOKINGS"
 TOKEN_HOURS = 24
-DEMO_TOKEN_HOURS = 24 * 30
-LONGEST_TOKEN_HOURS = 24 * 366 * 10
+SEGMENT_BYTES = 16 * 1024 * 1024  # of Postgres's log, which grows by as much at once
+DISK_FULL = "the database's disk is full: free some space on it"
+MAX_TOKEN_HOURS = 24 * 366 * 10
 
 
-class Refused(click.ClickException):
-    """A setting, a file or an argument that cannot be used: one line, exit code 2."""
+class InvalidUsage(click.ClickException):
+    """An invalid setting, file or argument: one line, exit code 2."""
 
     exit_code = 2
 
 
 class Commands(click.Group):
-    """The commands, whose foreseen failures are told in one line."""
+    """The commands. They report expected failures in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except ConfigurationError as failure:
-            raise Refused(" ".join(str(failure).split())) from failure
+            raise InvalidUsage(" ".join(str(failure).split())) from failure
         except ServiceError as failure:
-            raise click.ClickException(failure.message) from failure
+            raise click.ClickException(describe_failure(failure, ctx.obj)) from failure
         except OSError as failure:
             if isinstance(failure, BrokenPipeError):
                 raise
             raise click.ClickException(failure.strerror or str(failure)) from failure
 
 
-class Guid(click.ParamType[UUID]):
-    """A GUID in its canonical form."""
-
-    name = "GUID"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
-        try:
-            return value if isinstance(value, UUID) else parse_guid(value, "--site")
-        except BadUserInput:
-            self.fail(f"{value!r} is not a GUID", param, ctx)
+def describe_failure(failure: ServiceError, settings: Settings) -> str:
+    """An expected failure in one line. The embedded Postgres ends when it has no space for its next segment."""
+    if settings.database_url is None and shutil.disk_usage(settings.data_dir).free < SEGMENT_BYTES:
+        return f"no space is left on the disk of {settings.data_dir}; free some, or set ATTENDANCE_DATA_DIR to another"
+    return DISK_FULL if is_disk_full(failure) else failure.message
 
 
-SITE = click.option("--site", "site_id", type=Guid(), required=True, help="GUID of the site.")
-HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+HOST = click.option(
+    "--host", show_default="ATTENDANCE_HOST, else 127.0.0.1", help="Address to listen on; :: is all, of both families."
+)
 PORT = click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 
 
@@ -82,7 +80,16 @@ PORT = click.option("--port", default=8000, show_default=True, type=click.IntRan
 @click.pass_context
 def main(context: click.Context) -> None:
     """Who attended which booked session: a GraphQL service on Postgres."""
-    context.obj = load_settings(os.environ)
+    if context.invoked_subcommand != check.name:  # It reports wrong settings itself.
+        context.obj = load_settings(os.environ)
+
+
+main.add_command(check)
+main.add_command(report)
+
+
+for command in TRANSFER_COMMANDS:
+    main.add_command(command)
 
 
 @main.command()
@@ -90,76 +97,59 @@ def main(context: click.Context) -> None:
 @PORT
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Server processes.")
 @click.pass_obj
-def serve(settings: Settings, host: str, port: int, workers: int) -> None:
+def serve(settings: Settings, host: str | None, port: int, workers: int) -> None:
     """Serve GraphQL on /graphql, health on /healthz and /readyz, metrics on /metrics."""
     start_logs(settings.log_level)
-    settings = ensure_key(settings)
+    settings = require_key(settings)
     build_authenticator(settings)
     build_documents(settings)
-    listeners = open_listeners(host, port, workers)
+    build_cors_policy(settings)
+    check_tracing(settings, os.environ)
+    listeners = open_listeners(host or settings.host, port)
     with provide_database(settings) as provided:
-        click.echo(f"Listening on {host}, port {port}, with {workers} worker{'s' * (workers > 1)}", err=True)
-        run_server(provided, listeners)
+        url = format_url(host or settings.host, listeners)
+        click.echo(f"Listening on {url}, with {workers} worker{'s' * (workers > 1)}", err=True)
+        run_server(provided, listeners, workers)
 
 
 @main.command()
 @HOST
 @PORT
+@click.option("--reset", is_flag=True, help="Replace the records of the demo's sites with new ones.")
 @click.pass_obj
-def demo(settings: Settings, host: str, port: int) -> None:
+def demo(settings: Settings, host: str | None, port: int, *, reset: bool) -> None:
     """Serve demo data from an embedded Postgres, with GraphiQL and ready tokens."""
-    start_logs(settings.log_level)
-    settings = ensure_key(replace(settings, database_url=None, replica_url=None, introspection=True, explorer=True))
-    site_id = DEMO_SITES[0].site_id
-    read, write = (
-        issue_token(settings, site_id, [scope], hours=DEMO_TOKEN_HOURS) for scope in (READ_SCOPE, WRITE_SCOPE)
-    )
-    listeners = open_listeners(host, port, workers=1)
-    with provide_database(settings) as provided:
-        asyncio.run(fill_demo(provided))
-        analyze(provided)
-        click.echo(f"GraphiQL     http://{host}:{port}/graphql\nSite         {site_id}")
-        click.echo(f"Read token   {read}\nWrite token  {write}")
-        run_server(replace(provided, explorer_token=write), listeners)
+    run_demo(settings, host or settings.host, port, reset=reset)
 
 
 @main.command("migrate")
+@click.option(
+    "--distributed",
+    is_flag=True,
+    help="Distribute the tables by site, on the coordinator of a Citus cluster; as ATTENDANCE_DISTRIBUTED=on does.",
+)
+@click.option(
+    "--restart-followers",
+    "restarts",
+    is_flag=True,
+    help="Let all who follow changes begin again, as after a restored backup.",
+)
 @click.pass_obj
-def migrate_command(settings: Settings) -> None:
+def migrate_command(settings: Settings, *, distributed: bool, restarts: bool) -> None:
     """Bring the database up to date."""
+    if distributed:
+        settings = load_settings({**os.environ, "ATTENDANCE_DISTRIBUTED": "on"})
     with provide_database(settings) as provided:
         assert provided.database_url is not None
-        applied = asyncio.run(migrate(provided.database_url, row_security=provided.row_security))
-    click.echo("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
-
-
-@main.command("import")
-@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
-@SITE
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice([each.value for each in ImportFormat]),
-    help="Default: by the file's name.",
-)
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and store nothing.")
-@click.pass_obj
-def import_command(settings: Settings, file: Path, site_id: UUID, format_name: str | None, *, dry_run: bool) -> None:
-    """Import records from FILE; - is standard input. Invalid ones go to FILE.rejects.ndjson.
-
-    To go on after an import that was stopped, run it again: what is stored already stays as it is. Of records with
-    the same booking and session the last one counts.
-    """
-    file_format = ImportFormat(format_name) if format_name else guess_format(file.name)
-    with open_source(file) as source, provide_database(settings) as provided:
-        store = try_rows if dry_run else store_rows
-        summary = asyncio.run(import_file(provided, site_id, file, source, file_format, store))
-        analyze(provided)
-    stored = f"{summary.created} created, {summary.updated} updated, {summary.unchanged} unchanged"
-    click.echo(f"{'would be: ' if dry_run else ''}{stored}, {summary.rejected} rejected")
-    if summary.rejected:
-        click.echo(f"rejected records, each with its reason: {rejects_path_of(file)}", err=True)
-        sys.exit(1)
+        applied = asyncio.run(
+            migrate(provided.database_url, row_security=provided.row_security, distributed=provided.distributed)
+        )
+        click.echo("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
+        if provided.distributed:
+            click.echo("the tables are distributed by site")
+        if restarts:
+            count = asyncio.run(restart_followers(provided.database_url))
+            click.echo(f"the followers of {count} sites begin again")
 
 
 @main.command()
@@ -168,12 +158,12 @@ def import_command(settings: Settings, file: Path, site_id: UUID, format_name: s
     "--scope", "scopes", multiple=True, type=click.Choice([scope.id for scope in SCOPES]), help="May be repeated."
 )
 @click.option(
-    "--hours", default=TOKEN_HOURS, show_default=True, type=click.IntRange(1, LONGEST_TOKEN_HOURS), help="Lifetime."
+    "--hours", default=TOKEN_HOURS, show_default=True, type=click.IntRange(1, MAX_TOKEN_HOURS), help="Lifetime."
 )
 @click.pass_obj
 def token(settings: Settings, site_id: UUID, scopes: Sequence[str], hours: int) -> None:
-    """Print a token for a site: by default one that may read and write."""
-    click.echo(issue_token(ensure_key(settings), site_id, scopes or (READ_SCOPE, WRITE_SCOPE), hours=hours))
+    """Print a token for a site, by default with read and write access."""
+    click.echo(issue_token(require_key(settings), site_id, scopes or (READ_SCOPE, WRITE_SCOPE), hours=hours))
 
 
 @main.command()
@@ -184,50 +174,16 @@ def schema(settings: Settings) -> None:
 
 
 @main.command()
-@SITE
-@click.pass_obj
-def export(settings: Settings, site_id: UUID) -> None:
-    """Write all records of a site to standard output, as NDJSON that import reads."""
-    with provide_database(settings) as provided:
-        asyncio.run(write_site(provided, site_id, sys.stdout.buffer))
-
-
-@main.command()
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--operation", "operation_name", help="Which operation, where the file holds several.")
 @click.option("--variables", default="{}", show_default=True, help="The operation's variables, as JSON.")
 @click.option(
     "--site", "site_id", type=Guid(), default=DEMO_SITES[0].site_id, show_default="the demo's", help="GUID of the site."
 )
-@click.option("--analyze", is_flag=True, help="Have Postgres measure each statement, not estimate it.")
+@click.option("--analyze", is_flag=True, help="Run each statement with EXPLAIN ANALYZE.")
 @click.pass_obj
 def explain(
     settings: Settings, file: Path, operation_name: str | None, variables: str, site_id: UUID, *, analyze: bool
 ) -> None:
-    """Tell what the query in FILE costs: its plan, its SQL with EXPLAIN, and its writer; - is standard input."""
+    """Explain what the query in FILE costs: its plan, its SQL with EXPLAIN, and its writer; - is standard input."""
     click.echo(explain_file(settings, file, operation_name, variables, site_id, analyze=analyze), nl=False)
-
-
-async def fill_demo(settings: Settings) -> None:
-    async with open_database(settings) as database:
-        await load_demo(database)
-
-
-async def import_file(
-    settings: Settings, site_id: UUID, file: Path, source: BinaryIO, file_format: ImportFormat, store: StoreSiteRows
-) -> ImportSummary:
-    with show_progress(file) as report_progress:
-        async with open_database(settings) as database:
-            return await import_records(
-                source,
-                file_format,
-                lambda rows: store(database, site_id, rows),
-                rejects_path=rejects_path_of(file),
-                report_progress=report_progress,
-            )
-
-
-async def write_site(settings: Settings, site_id: UUID, output: BinaryIO) -> None:
-    async with open_database(settings) as database:
-        await export_site(database, site_id, output)
-    output.flush()

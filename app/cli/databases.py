@@ -1,21 +1,45 @@
-"""The database that a command works with: the configured one, or an embedded one."""
+"""The database of a command: the configured one, or an embedded one."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from tempfile import TemporaryFile
+
+import click
 
 from app.database.embedded import run_embedded_postgres
-from app.database.migrations import check_connection, migrate, refresh_statistics
+from app.database.failures import CONNECT_ERRORS, describe_failure
+from app.database.migrations import migrate
+from app.database.owner import check_connection, refresh_statistics
 from app.database.pool import Database
 from app.errors import ConfigurationError
 from app.settings import Settings
+from app.web.auth.tokens import ensure_key
+
+
+def require_key(settings: Settings) -> Settings:
+    """The settings with a key to verify tokens. With the embedded Postgres, a random key is kept in the data directory.
+
+    Raises ConfigurationError if there is no key, or if the directory cannot be written.
+    """
+    if settings.database_url is None and not settings.has_key:
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=settings.data_dir):
+                pass
+        except OSError as failure:
+            raise ConfigurationError(
+                f"the directory {settings.data_dir} cannot be written: {failure.strerror or failure}; set "
+                "ATTENDANCE_DATA_DIR to one that can, or ATTENDANCE_DATABASE_URL to a server"
+            ) from failure
+    return ensure_key(settings)
 
 
 @contextmanager
 def provide_database(settings: Settings) -> Iterator[Settings]:
-    """Settings with the URL of a database: the configured one, or an embedded one, which is migrated at once."""
+    """Settings with a database URL. Without a configured one, an embedded Postgres runs inside the block, migrated."""
     if settings.database_url is not None:
         yield settings
         return
@@ -26,10 +50,12 @@ def provide_database(settings: Settings) -> Iterator[Settings]:
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The service's pool. Raises ConfigurationError when the database cannot be worked with."""
+    """An open pool. Raises ConfigurationError if the database is not ready for use."""
     assert settings.database_url is not None
-    logging.getLogger("attendance.database").setLevel(logging.ERROR)  # What fails, the command itself tells.
-    database = Database(settings.database_url, pool_size=2, row_security=settings.row_security)
+    logging.getLogger("attendance.database").setLevel(logging.ERROR)  # The command itself prints what fails.
+    database = Database(
+        settings.database_url, pool_size=2, row_security=settings.row_security, distributed=settings.distributed
+    )
     await database.open()
     try:
         if (reason := await database.explain_unreadiness()) is not None:
@@ -41,6 +67,12 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 def analyze(settings: Settings) -> None:
-    """Have Postgres look at what a large change has made of the table."""
+    """Refresh the planner's statistics after a large change, whose outcome has been reported.
+
+    A failure only warns: what was changed is stored, and autovacuum refreshes the statistics later.
+    """
     assert settings.database_url is not None
-    asyncio.run(refresh_statistics(settings.database_url))
+    try:
+        asyncio.run(refresh_statistics(settings.database_url))
+    except (ConfigurationError, *CONNECT_ERRORS) as failure:
+        click.echo(f"warning: the planner's statistics are not refreshed: {describe_failure(failure)}", err=True)

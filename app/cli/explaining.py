@@ -1,4 +1,4 @@
-"""The command that tells what a query costs."""
+"""`attendance explain`: shows what a query costs."""
 
 import asyncio
 import sys
@@ -9,23 +9,23 @@ from uuid import UUID
 import orjson
 
 from app.cli.databases import open_database, provide_database
+from app.documents.documents import Documents
+from app.documents.errors import RequestRefused
+from app.documents.limits import read_limits
+from app.documents.operation import Operation
 from app.errors import ConfigurationError
-from app.operations.documents import Documents
 from app.operations.explaining import explain_operation
-from app.operations.failures import RequestRefused
-from app.operations.limits import read_limits
-from app.operations.operation import Operation
 from app.settings import Settings
 
 
 def explain_file(
     settings: Settings, file: Path, operation_name: str | None, variables: str, site_id: UUID, *, analyze: bool
 ) -> str:
-    """What the query in a file costs for a site. Raises ConfigurationError for a file that holds no valid query."""
+    """The explanation of the query in a file for a site. Raises ConfigurationError for an invalid query or file."""
     operation = read_operation(settings, read_text(file), operation_name)
-    given = read_variables(variables)
+    values = read_variables(variables)
     with provide_database(settings) as provided:
-        return asyncio.run(explain(provided, operation, given, site_id, analyze=analyze))
+        return asyncio.run(explain(provided, operation, values, site_id, analyze=analyze))
 
 
 async def explain(
@@ -55,7 +55,7 @@ def read_variables(text: str) -> dict[str, Any]:
 def read_operation(settings: Settings, text: str, name: str | None) -> Operation:
     documents = Documents(size=1, limits=read_limits(settings), introspection=True)
     try:
-        return documents.find_operation(text, name)
+        return documents.find(text, name)
     except RequestRefused as refusal:
         messages = "; ".join(error["message"] for error in refusal.errors)
         raise ConfigurationError(f"the operation is refused: {messages}") from refusal

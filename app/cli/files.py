@@ -1,5 +1,6 @@
-"""The file of an import: its bytes, its progress, and the file of its rejects."""
+"""The files of an import: the source, with a display of progress, and the file of rejects."""
 
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,26 +13,38 @@ import click
 from app.attendance.transfer.importing import ImportProgress
 from app.errors import ConfigurationError
 
+STANDARD_STREAM = Path("-")
 
-def rejects_path_of(file: Path) -> Path:
-    return Path("stdin.rejects.ndjson") if str(file) == "-" else file.with_name(file.name + ".rejects.ndjson")
+
+def name_rejects(file: Path) -> Path:
+    """The file for the rejects of a source: in the directory of a file, else (a pipe) in the working directory."""
+    is_file = file != STANDARD_STREAM and (not file.exists() or stat.S_ISREG(file.stat().st_mode))
+    return file.with_name(file.name + ".rejects.ndjson") if is_file else Path("stdin.rejects.ndjson")
+
+
+def check_rejects(rejects: Path, file: Path) -> None:
+    """Raise ConfigurationError if the rejects would overwrite the file that is imported."""
+    if STANDARD_STREAM not in (rejects, file) and rejects.exists() and rejects.samefile(file):
+        raise ConfigurationError(f"the rejects cannot be written to {rejects}, because that is what is imported")
 
 
 @contextmanager
 def open_source(file: Path) -> Iterator[BinaryIO]:
-    if str(file) == "-":
-        yield sys.stdin.buffer
+    """The file, unbuffered: a thread that waits in a buffered read holds a lock that the interpreter needs to exit."""
+    if file == STANDARD_STREAM:
+        yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return
     try:
-        with file.open("rb") as source:
-            yield source
+        source = file.open("rb", buffering=0)
     except OSError as failure:
         raise ConfigurationError(f"{file} cannot be read: {failure.strerror}") from failure
+    with source:
+        yield source
 
 
 @contextmanager
 def show_progress(file: Path) -> Iterator[Callable[[ImportProgress], None]]:
-    """On a terminal: a bar by the bytes read, with the time left, and the rate; for standard input the rate alone."""
+    """Show progress at a terminal: a bar by bytes with the remaining time and the rate; for stdin only the rate."""
     if not sys.stderr.isatty():
         yield lambda _progress: None
         return
@@ -39,10 +52,12 @@ def show_progress(file: Path) -> Iterator[Callable[[ImportProgress], None]]:
 
     def describe(progress: ImportProgress | None) -> str:
         seconds = time.monotonic() - started
-        return f"{progress.records / seconds:,.0f} records/s" if progress and seconds else ""
+        return f"{progress.summary.records / seconds:,.0f} records/s" if progress and seconds else ""
 
-    if str(file) == "-":
-        yield lambda progress: click.echo(f"\r{progress.records:,} records, {describe(progress)} ", nl=False, err=True)
+    if not file.is_file():
+        yield lambda progress: click.echo(
+            f"\r{progress.summary.records:,} records, {describe(progress)} ", nl=False, err=True
+        )
         click.echo(err=True)
         return
     size = file.stat().st_size

@@ -1,1 +1,1 @@
-"""The only rooms that await Postgres: connections, migrations, and the embedded server."""
+"""The only modules that await Postgres: connections, migrations, and the embedded server."""

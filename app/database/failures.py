@@ -1,4 +1,4 @@
-"""What the driver raises, translated once into the service's errors, by SQLSTATE."""
+"""Translates the driver's errors into the service's errors, by SQLSTATE."""
 
 from typing import NoReturn
 
@@ -10,30 +10,52 @@ QUERY_CANCELED = "57014"
 CONFLICT_STATES = frozenset({"40001", "40P01", "55P03"})
 CONNECTION_EXCEPTION_CLASS = "08"
 INSUFFICIENT_RESOURCES_CLASS = "53"
+DISK_FULL = "53100"
 OPERATOR_INTERVENTION_CLASS = "57"
+# The server's own disk or network fails; Citus says so of its connections to workers.
+SYSTEM_ERROR_CLASS = "58"
+INTERNAL_ERROR = "XX000"
+LOST_WORKER = "failure on connection marked as essential"
 READ_ONLY_TRANSACTION = "25006"
 UNDEFINED_TABLE = "42P01"
+UNDEFINED_STATEMENT = "26000"
 ADMIN_SHUTDOWN = "57P01"
 CRASH_SHUTDOWN = "57P02"
 STALE_CONNECTION_STATES = frozenset({READ_ONLY_TRANSACTION, ADMIN_SHUTDOWN, CRASH_SHUTDOWN})
-UNAVAILABLE_STATES = frozenset({UNDEFINED_TABLE})
-UNAVAILABLE_CLASSES = (INSUFFICIENT_RESOURCES_CLASS, OPERATOR_INTERVENTION_CLASS)
+UNAVAILABLE_STATES = frozenset({UNDEFINED_TABLE, UNDEFINED_STATEMENT})
+UNAVAILABLE_CLASSES = (INSUFFICIENT_RESOURCES_CLASS, OPERATOR_INTERVENTION_CLASS, SYSTEM_ERROR_CLASS)
+STARTUP_PARAMETER = "startup parameter"  # as in PgBouncer's `unsupported startup parameter: role`
+CONNECT_PRIVILEGE = "CONNECT"  # as in Postgres's `User does not have CONNECT privilege.`, in any language
+LOST_STATEMENT = (
+    "a pooler in transaction mode loses prepared statements: use PgBouncer 1.21 or later with max_prepared_statements, "
+    "or connect to Postgres directly"
+)
+LOST_STATEMENT_ERRORS = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+TOOK_TOO_LONG = "The operation took too long and was stopped; ask for less, or try again."
 CALL_AGAIN = "The database cannot be reached at the moment; try again shortly."
 
 
-class NoFreeConnectionError(Exception):
-    """All connections stayed lent for as long as somebody was ready to wait."""
+class PoolExhaustedError(Exception):
+    """All connections stayed in use for as long as the caller could wait."""
 
 
 class DatabaseBusy(ServiceUnavailable):
-    """No connection was free in time: one more try would only take longer."""
+    """No connection was free in time; a retry would only add to the load."""
 
 
 class ConnectionLost(ServiceUnavailable):
-    """The connection ended with a statement on it, or leads to a server that takes it no more: another may not."""
+    """The connection ended during a statement, or its server no longer accepts it; another connection may work."""
 
 
-# The driver calls it its own fault when a connection ends at a moment that it does not expect.
+# The role that a connection takes does not exist, or the user may not take it.
+ROLE_ERRORS = (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError)
+
+
+class SessionRefused(Exception):
+    """A session must not be used; the text says why and names the cure."""
+
+
+# The driver raises InternalClientError when a connection ends at a moment that it does not expect.
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -41,23 +63,24 @@ DRIVER_ERRORS = (
     ConnectionError,
     TimeoutError,
 )
-CONNECT_ERRORS = (*DRIVER_ERRORS, NoFreeConnectionError, OSError, ValueError, OverflowError)
+CONNECT_ERRORS = (*DRIVER_ERRORS, PoolExhaustedError, SessionRefused, OSError, ValueError, OverflowError)
 
 
 def translate_failure(failure: BaseException) -> ServiceError | None:
-    """The error that callers see for a driver's error; None for one that is a fault of the service."""
+    """The error that callers see for a driver's error; None for a fault of the service."""
     if isinstance(failure, asyncpg.PostgresError):
         state = failure.sqlstate or ""
         if state == QUERY_CANCELED:
-            return OperationTimeout("The operation took too long and was stopped; ask for less, or try again.")
+            return OperationTimeout(TOOK_TOO_LONG)
         if state in CONFLICT_STATES:
             return Conflict("Another change got in the way; try again.")
-        if state in STALE_CONNECTION_STATES or state.startswith(CONNECTION_EXCEPTION_CLASS):
+        is_lost = state in STALE_CONNECTION_STATES or state.startswith(CONNECTION_EXCEPTION_CLASS)
+        if is_lost or (state == INTERNAL_ERROR and LOST_WORKER in str(failure)):
             return ConnectionLost(CALL_AGAIN)
         is_unavailable = state in UNAVAILABLE_STATES or state.startswith(UNAVAILABLE_CLASSES)
         return ServiceUnavailable(CALL_AGAIN) if is_unavailable else None
     if isinstance(failure, ValueError | BrokenPipeError) or not isinstance(failure, DRIVER_ERRORS):
-        return None  # It is no fault of the database.
+        return None  # The database did not cause it.
     return ConnectionLost(CALL_AGAIN)
 
 
@@ -69,18 +92,55 @@ def raise_translated(failure: BaseException) -> NoReturn:
     raise translated from failure
 
 
+def is_out_of_time(failure: BaseException) -> bool:
+    """Whether the client has stopped a statement, which it does if nothing else has."""
+    return isinstance(failure, TimeoutError) and failure.errno is None
+
+
+def is_disk_full(error: ServiceError) -> bool:
+    """Whether the disk that the database writes to is full, of which callers are told no more than that it is gone."""
+    return isinstance(error.__cause__, asyncpg.PostgresError) and error.__cause__.sqlstate == DISK_FULL
+
+
 def describe_failure(failure: BaseException) -> str:
     """A failure in one line, for the log."""
+    if isinstance(failure, SessionRefused):
+        return str(failure)
     return " ".join(f"{type(failure).__name__} {failure}".split())
 
 
+def explain_refusal(failure: BaseException, role: str | None) -> str | None:
+    """Why a server that answers gives no usable session, with the cure; None for any other failure to connect.
+
+    `role` is the one that connections take, if any.
+    """
+    if isinstance(failure, SessionRefused):
+        return str(failure)
+    if isinstance(failure, asyncpg.InsufficientPrivilegeError) and CONNECT_PRIVILEGE in (failure.detail or ""):
+        return "the user of the URL may not connect to the database: an administrator runs `GRANT CONNECT ON DATABASE`"
+    if role is None:
+        return LOST_STATEMENT if isinstance(failure, LOST_STATEMENT_ERRORS) else None
+    if isinstance(failure, ROLE_ERRORS):
+        return (
+            f"the role {role} does not exist or cannot be taken: run `attendance migrate`, or `GRANT {role} TO` the "
+            "user of the URL"
+        )
+    if isinstance(failure, asyncpg.ProtocolViolationError) and STARTUP_PARAMETER in str(failure):
+        name = str(failure).rpartition(" ")[2]
+        return (
+            f"a pooler refuses the startup parameter {name}: connect to Postgres directly, or set "
+            "ATTENDANCE_ROW_SECURITY=off and run `attendance migrate`"
+        )
+    return None
+
+
 def translate_connect_failure(failure: BaseException) -> ServiceUnavailable:
-    """The same for what kept somebody from having a connection at all."""
-    if isinstance(failure, NoFreeConnectionError):
+    """The error that callers see when no connection could be acquired."""
+    if isinstance(failure, PoolExhaustedError):
         return DatabaseBusy("The database is busy at the moment; try again shortly.")
     return ServiceUnavailable(CALL_AGAIN)
 
 
 def outdates_connections(failure: BaseException) -> bool:
-    """Whether the failure says that connections lead to a server that has stepped down."""
+    """Whether the failure shows that the server has stepped down, so that all connections to it are outdated."""
     return isinstance(failure, asyncpg.PostgresError) and failure.sqlstate in STALE_CONNECTION_STATES

@@ -1,82 +1,109 @@
-"""The one room that awaits Postgres for operations: the primary, a replica if there is one, and what is tried again."""
+"""The database as operations see it: the primary, its replicas if there are any, and retries."""
 
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Protocol
 from uuid import UUID
 
-from app.database.connecting import Connector
-from app.database.connections import ConnectionCounts
-from app.database.failures import ConnectionLost, DatabaseBusy, translate_connect_failure
-from app.database.migrations import SERVICE_ROLE
+from app.database.connector import Connector
+from app.database.distributed_poll import DistributedPoll
+from app.database.failures import ConnectionLost, DatabaseBusy
+from app.database.hosts import Address, split_all_hosts
+from app.database.positions import PrimaryPositions
+from app.database.privileges import SERVICE_ROLE
 from app.database.replica import Replica
-from app.database.server import Row, Server
+from app.database.replica_reads import ReplicaReads
+from app.database.replicas import Replicas
+from app.database.revisions import READ_LISTED_REVISIONS, READ_REVISIONS
+from app.database.server import PostgresServer, Row
 from app.errors import Conflict, ServiceUnavailable
+from app.settings import DEFAULTS
 
-__all__ = ["Database", "Row"]
+__all__ = ["Database", "ReadsRows", "Row"]
 
 ACQUIRE_SECONDS = 2.0
 STATEMENT_SECONDS = 5.0
-MOST_RETRIES = 3
+MAX_RETRIES = 3
 FIRST_PAUSE_SECONDS = 0.05
-# A try that begins later could still wait for a connection and run when the request's ten seconds are over.
+# A retry that starts later could still be running when the request's ten seconds are over.
 LATEST_RETRY_SECONDS = 3.0
-# A server that was lost later than that has been waited for already.
+# When the connection was lost later than that, the caller has waited long enough.
 LATEST_RECONNECT_SECONDS = 1.0
-LEAST_FALLBACK_SECONDS = 0.2
 
 
-class Database(Server):
-    """The primary, with what operations need beyond one statement. Reads that may lag go to the replica, if any."""
+class ReadsRows(Protocol):
+    """What sends statements that read: the database, or what stands before it."""
 
-    def __init__(self, url: str, *, pool_size: int, row_security: bool, replica_url: str | None = None) -> None:
+    async def read_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]: ...
+
+
+class Database(PostgresServer):
+    """The primary, with retries of reads and writes, and its replicas, which `replica_url` names."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int,
+        row_security: bool,
+        replica_url: str | None = None,
+        replica_max_lag: float = DEFAULTS["replica_max_lag"],
+        distributed: bool = False,
+    ) -> None:
         super().__init__(
             build_connector(url, row_security=row_security),
             pool_size=pool_size,
             row_security=row_security,
             acquire_seconds=ACQUIRE_SECONDS,
+            distributed=distributed,
         )
-        self._replica = (
-            None
-            if replica_url is None
-            else Replica(
-                build_connector(replica_url, row_security=row_security),
-                pool_size=pool_size,
-                row_security=row_security,
-                acquire_seconds=ACQUIRE_SECONDS,
-            )
-        )
+        self._distributed_poll = DistributedPoll(self.fetch_rows)
+        self.replicas: Replicas | None = None
+        if replica_url is not None:
+            positions = PrimaryPositions()
+            servers = [
+                Replica(
+                    build_connector(replica_url, row_security=row_security, address=address),
+                    positions,
+                    pool_size=pool_size,
+                    row_security=row_security,
+                    acquire_seconds=ACQUIRE_SECONDS,
+                    max_lag=replica_max_lag,
+                )
+                for address in split_all_hosts(replica_url)
+            ]
+            self.replicas = Replicas(self, positions, servers)
 
     async def open(self) -> None:
         await super().open()
-        if self._replica is not None:
-            await self._replica.open()
+        if self.replicas is not None:
+            await self.replicas.open()
 
     async def close(self) -> None:
-        if self._replica is not None:
-            await self._replica.close()
+        if self.replicas is not None:
+            await self.replicas.close()
         await super().close()
 
-    @property
-    def replica_counts(self) -> ConnectionCounts | None:
-        return None if self._replica is None else self._replica.counts
-
     def explain_replica(self) -> str | None:
-        """Where reads go; None when there is no replica."""
-        if self._replica is None:
-            return None
-        return "in use" if self._replica.is_usable else "out of reach: reads go to the primary"
+        """Which replicas reads use, and what is wrong with the others; None when there are none."""
+        return None if self.replicas is None else self.replicas.explain()
 
-    async def read_rows(
-        self, text: str, arguments: Sequence[object], site_id: UUID, *, may_lag: bool = False
-    ) -> list[Row]:
-        """Run one statement that only reads; once more where its connection was lost.
+    @property
+    def can_read_replica(self) -> bool:
+        """Whether queries are answered also while the primary is gone."""
+        return self.replicas is not None and self.replicas.is_usable
 
-        One that may lag goes to the replica, and to the primary when the replica has failed: both within two seconds.
-        """
-        if may_lag and self._replica is not None and self._replica.is_usable:
-            return await self._read_replica(self._replica, text, arguments, site_id)
+    def open_reads(self, least_revision: int) -> ReadsRows:
+        """What reads for one request, which sees at least a revision of its site: by a replica if that has it."""
+        if self.replicas is None:
+            return self
+        return ReplicaReads(self.replicas, self, partial(Database.read_rows, self), least_revision)
+
+    async def read_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
+        """Run one statement that only reads, on the primary; retry once if its connection was lost."""
         begin = time.monotonic()
         try:
             return await self.fetch_rows(text, arguments, site_id)
@@ -85,33 +112,33 @@ class Database(Server):
                 raise
         return await self.fetch_rows(text, arguments, site_id)
 
-    async def _read_replica(self, replica: Replica, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
-        begin = time.monotonic()
-        try:
-            return await replica.fetch_rows(text, arguments, site_id)
-        except DatabaseBusy:
-            raise
-        except Conflict:
-            pass  # What the replica replays removed rows that the statement still saw.
-        except ServiceUnavailable:
-            replica.put_aside()
-        left = max(begin + ACQUIRE_SECONDS - time.monotonic(), LEAST_FALLBACK_SECONDS)
-        try:
-            async with asyncio.timeout(left):
-                return await self.fetch_rows(text, arguments, site_id)
-        except TimeoutError as failure:
-            raise translate_connect_failure(failure) from failure
+    async def read_revisions(self, known: Mapping[str, int]) -> dict[str, int]:
+        """The revisions of those sites whose revision is another than the known one, from the primary.
+
+        Sites are named by the texts of their ids. The connection may have entered any of them: row security lets this
+        statement see all that it lists.
+        """
+        lists = f"{{{','.join(known)}}}", f"{{{','.join(map(str, known.values()))}}}"
+        entered = UUID(next(iter(known)))
+        rows: Sequence[Row]
+        if self._row_security:
+            rows = await self.fetch_rows(READ_LISTED_REVISIONS, lists, entered)
+        elif self.is_distributed:
+            rows = await self._distributed_poll.read(list(known))
+        else:
+            rows = await self.fetch_rows(READ_REVISIONS, lists[:1], entered)
+        return {row[0]: row[1] for row in rows if known[row[0]] != row[1]}
 
     async def write_rows(
         self, text: str, arguments: Sequence[object], site_id: UUID, *, is_idempotent: bool
     ) -> list[Row]:
-        """Run one statement that writes, again when another change got in its way: at most three times, after a pause.
+        """Run one statement that writes; after a conflict, retry at most three times with a pause.
 
-        A statement whose answer was lost may have been committed; it is run again only if it is idempotent. The last
-        try begins within `LATEST_RETRY_SECONDS`, and where the server was lost within `LATEST_RECONNECT_SECONDS`.
+        A statement whose answer was lost may have been committed; it is retried only if it is idempotent. The last
+        retry starts within `LATEST_RETRY_SECONDS`, after a lost connection within `LATEST_RECONNECT_SECONDS`.
         """
         begin = time.monotonic()
-        for retry in range(MOST_RETRIES):
+        for retry in range(MAX_RETRIES):
             pause = random.uniform(0.5, 1) * FIRST_PAUSE_SECONDS * 2**retry  # noqa: S311 (jitter)
             try:
                 return await self.fetch_rows(text, arguments, site_id)
@@ -125,6 +152,13 @@ class Database(Server):
             await asyncio.sleep(pause)
         return await self.fetch_rows(text, arguments, site_id)
 
+    def note_write(self, site_id: UUID, revision: int) -> None:
+        """Note the revision that a write has made, which later reads of this process must see."""
+        if self.replicas is not None:
+            self.replicas.writes.note(site_id, revision)
 
-def build_connector(url: str, *, row_security: bool) -> Connector:
-    return Connector(url, role=SERVICE_ROLE if row_security else None, statement_seconds=STATEMENT_SECONDS)
+
+def build_connector(url: str, *, row_security: bool, address: Address | None = None) -> Connector:
+    """What connects to the service's database by a URL, or to one of the URL's hosts alone."""
+    role = SERVICE_ROLE if row_security else None
+    return Connector(url, role=role, statement_seconds=STATEMENT_SECONDS, address=address)

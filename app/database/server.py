@@ -1,6 +1,8 @@
-"""A Postgres server as operations meet it: takes a statement and a site, gives rows."""
+"""Runs statements on one Postgres server, each for one site."""
 
+import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -8,150 +10,240 @@ from uuid import UUID
 
 import asyncpg
 
-from app.database.connecting import Connector, SiteConnection
-from app.database.connections import ConnectionCounts, Connections
+from app.database.connection import SiteConnection
+from app.database.connection_pool import ConnectionCounts, ConnectionPool
+from app.database.connector import Connector
 from app.database.failures import (
     CALL_AGAIN,
     CONNECT_ERRORS,
+    ROLE_ERRORS,
+    TOOK_TOO_LONG,
     ConnectionLost,
+    PoolExhaustedError,
+    SessionRefused,
     describe_failure,
+    explain_refusal,
+    is_out_of_time,
     outdates_connections,
     raise_translated,
     translate_connect_failure,
 )
-from app.database.migrations import SERVICE_ROLE, explain_unreadiness
-from app.database.pulse import Pulse
+from app.database.liveness import LivenessProbe
+from app.database.migrations import explain_encoding
+from app.database.privileges import SERVICE_ROLE
+from app.database.readiness import explain_unreadiness
+from app.database.refusals import RefusalLog
+from app.database.stalled_sites import StalledSites
+from app.errors import OperationTimeout, ServiceUnavailable
 
 UNREACHABLE = "the database cannot be reached"
+BUSY = "no connection to the database was free in time"
+UNUSABLE = "the database cannot be used"
+# A server whose session was refused is not asked again for every operation.
+REFUSAL_SECONDS = 1.0
 
 logger = logging.getLogger("attendance.database")
 
 
 class Row(Protocol):
-    """A row of an answer, whose columns are found by their names or their places."""
+    """A row of a result, whose columns are found by name or position."""
 
     def __getitem__(self, column: str | int, /) -> Any: ...
 
 
-class Server:
-    """Connections to one server, or to whichever of several is in its role, that are bound to one site at a time."""
+class PostgresServer:
+    """A pool of connections to one server, or to whichever of several has its role; each is set to one site."""
 
-    def __init__(self, connector: Connector, *, pool_size: int, row_security: bool, acquire_seconds: float) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        *,
+        pool_size: int,
+        row_security: bool,
+        acquire_seconds: float,
+        distributed: bool = False,
+    ) -> None:
+        self.is_distributed = distributed
         self._row_security = row_security
-        self._trouble: str | None = None
+        self._last_failure: str | None = None
         self._acquire_seconds = acquire_seconds
-        self._connections = Connections(connector.connect, pool_size)
-        self._pulse = Pulse(connector, self._connections)
+        self._refusal = ""
+        self._refused_statements = RefusalLog()
+        self._refused_until = 0.0
+        self._connector = connector
+        self._pool = ConnectionPool(connector.connect, pool_size)
+        self._liveness = LivenessProbe(connector, self._pool)
+        self._stalled_sites = StalledSites(self._pool, pool_size)
 
     @property
     def counts(self) -> ConnectionCounts:
-        """The state of the connections, for whoever watches the service."""
-        return self._connections.counts
+        """The state of the pool, for metrics."""
+        return self._pool.counts
 
     async def open(self) -> None:
-        """Begin to watch; connections are made when they are needed, so the server may come up later."""
-        self._pulse.start()
+        """Start the liveness probe. Connections are opened when they are needed, so the server may start later."""
+        self._liveness.start()
 
     async def close(self) -> None:
-        await self._pulse.stop()
-        await self._connections.close()
+        await self._liveness.stop()
+        await self._pool.close()
 
     async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
         """Run one statement for one site.
 
         Raises ServiceUnavailable, OperationTimeout or Conflict; any other failure is a fault of the service.
         """
-        connection = self._connections.take(site_id)
+        if self._stalled_sites:
+            self._stalled_sites.check(site_id)
+        connection = self._pool.acquire_idle(site_id)
         if connection is None or connection.entered_site != site_id:
             connection = await self._enter_site(connection, site_id)
+        if self.is_distributed:
+            connection.begun_at = time.monotonic()
         try:
             rows: list[Row] = await connection.run(text, arguments)
         except BaseException as failure:
-            self._release_after(failure, connection)
+            if self.is_distributed:
+                self._stalled_sites.note_failure(failure, connection)
+            self._release_after_failure(failure, connection)
+            if not self._row_security and is_out_of_time(failure):
+                raise OperationTimeout(TOOK_TOO_LONG) from failure  # A pooler has dropped the limit in Postgres.
+            self._refused_statements.note(text, failure)
             raise_translated(failure)
-        self._connections.give_back(connection)
+        self._pool.release(connection)
+        if self._refused_statements.causes and text in self._refused_statements.causes:
+            self._refused_statements.end(text)
+        if self._stalled_sites:
+            self._stalled_sites.note_answer(site_id)
+        return rows
+
+    async def fetch_without_site(self, text: str) -> list[Row]:
+        """Run one statement that concerns no site. Raises one of CONNECT_ERRORS."""
+        connection = self._pool.acquire_idle(None) or await self._acquire()
+        try:
+            rows: list[Row] = await connection.run(text, ())
+        except BaseException as failure:
+            self._release_after_failure(failure, connection)
+            raise
+        self._pool.release(connection)
         return rows
 
     @asynccontextmanager
     async def connection(self, site_id: UUID) -> AsyncIterator[Any]:
-        """A connection that row security binds to the site; what the driver raises inside it is translated."""
-        connection = await self._enter_site(self._connections.take(site_id), site_id)
+        """A connection that is set to the site; the driver's errors inside the block are translated."""
+        connection = await self._enter_site(self._pool.acquire_idle(site_id), site_id)
         try:
             yield connection
         except BaseException as failure:
-            self._release_after(failure, connection)
+            self._release_after_failure(failure, connection)
             raise_translated(failure)
         self._release(connection)
 
     async def explain_unreadiness(self) -> str | None:
-        """Why operations cannot run at the moment; None when they can."""
+        """Why operations cannot run at the moment, with the cure; None when they can."""
         connection = None
         try:
-            connection = self._connections.take(None) or await self._wait()
-            return await explain_unreadiness(connection, row_security=self._row_security)
-        except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError):
-            return f"the role {SERVICE_ROLE} does not exist or cannot be taken: run `attendance migrate`"
+            connection = self._pool.acquire_idle(None) or await self._acquire()
+            reason = await explain_unreadiness(
+                connection, row_security=self._row_security, distributed=self.is_distributed
+            )
+            if reason is None:
+                await connection.check_session()
+                self._last_failure = None
         except CONNECT_ERRORS as failure:
-            self._tell(failure)
-            return UNREACHABLE
+            if isinstance(failure, SessionRefused) and connection is not None:
+                self._refuse(connection, failure)
+            reason = await self._explain_encoding() if isinstance(failure, ROLE_ERRORS) else None
+            return reason or self._log_failure(failure)
         finally:
             if connection is not None:
-                self._connections.mend(connection)
+                self._pool.recover(connection)
+        return reason
+
+    async def _explain_encoding(self) -> str | None:
+        """Why the encoding of the database keeps the service from it, also where its role does not exist yet."""
+        with contextlib.suppress(*CONNECT_ERRORS):
+            connection = await self._connector.connect_plainly(self._connector.addresses[0])
+            encoding = connection.get_settings().server_encoding
+            connection.terminate()
+            return explain_encoding(encoding)
+        return None
 
     async def _enter_site(self, connection: SiteConnection | None, site_id: UUID) -> SiteConnection:
-        """A connection that has entered the site. Whatever keeps it from that makes the database unavailable."""
-        connection = connection or await self._borrow()
+        """Set a connection to the site. Raises ServiceUnavailable when that fails."""
+        connection = connection or await self._acquire_translated(site_id)
         if not self._row_security:
             connection.entered_site = site_id
+            self._last_failure = None
             return connection
         try:
             await connection.enter_site(site_id)
+        except SessionRefused as failure:
+            self._refuse(connection, failure)
+            self._release(connection)
+            raise ServiceUnavailable(CALL_AGAIN) from failure
         except BaseException as failure:
-            self._release_after(failure, connection)
+            self._release_after_failure(failure, connection)
             if not isinstance(failure, CONNECT_ERRORS):
                 raise
             logger.warning("a connection is lost: %s", describe_failure(failure))
             raise ConnectionLost(CALL_AGAIN) from failure
+        self._last_failure = None
         return connection
 
-    async def _borrow(self) -> SiteConnection:
+    async def _acquire_translated(self, site_id: UUID) -> SiteConnection:
         try:
-            return await self._wait()
+            if time.monotonic() < self._refused_until:
+                raise SessionRefused(self._refusal)
+            return await self._acquire(site_id)
         except CONNECT_ERRORS as failure:
-            self._tell(failure)
+            self._log_failure(failure)
             raise translate_connect_failure(failure) from failure
 
-    async def _wait(self) -> SiteConnection:
-        """Borrow the next connection. Raises one of CONNECT_ERRORS, at once where there is no use in waiting."""
-        if self._pulse.is_silent:
+    async def _acquire(self, site_id: UUID | None = None) -> SiteConnection:
+        """Lease the next connection. Raises one of CONNECT_ERRORS, at once when no server answers."""
+        if self._liveness.is_unresponsive:
             raise ConnectionError("it does not answer")
         try:
-            connection = await self._connections.wait(self._acquire_seconds)
+            return await self._pool.acquire(self._acquire_seconds, site_id)
         except TimeoutError:
-            self._pulse.note_silence()
+            self._liveness.report_timeout()
             raise
-        self._trouble = None
-        return connection
+        except PoolExhaustedError:
+            if self.is_distributed:
+                self._stalled_sites.end_standstill()
+            raise
 
-    def _tell(self, failure: BaseException) -> None:
-        """Log what keeps operations from the server, but not for each of them."""
-        trouble = describe_failure(failure)
-        if trouble != self._trouble:
-            logger.warning("%s: %s", UNREACHABLE, trouble)
-        self._trouble = trouble
+    def _refuse(self, connection: SiteConnection, failure: SessionRefused) -> None:
+        """Close a connection that must not be used. Unless others have passed the check, all waiters fail with it."""
+        self._pool.discard(connection)
+        self._log_failure(failure)
+        if not self._pool.has_checked_connection:
+            self._refusal, self._refused_until = str(failure), time.monotonic() + REFUSAL_SECONDS
+            self._pool.fail_waiters(failure)
 
-    def _release_after(self, failure: BaseException, connection: SiteConnection) -> None:
+    def _log_failure(self, failure: BaseException) -> str:
+        """Log a failure to connect once, and again when it changes: the reason to show, without the driver's words."""
+        refusal = explain_refusal(failure, SERVICE_ROLE if self._row_security else None)
+        description = describe_failure(failure) if refusal is None else refusal
+        if description != self._last_failure:
+            is_busy = isinstance(failure, PoolExhaustedError)
+            logger.warning("%s: %s", BUSY if is_busy else UNREACHABLE if refusal is None else UNUSABLE, description)
+        self._last_failure = description
+        return UNREACHABLE if refusal is None else refusal
+
+    def _release_after_failure(self, failure: BaseException, connection: SiteConnection) -> None:
         if outdates_connections(failure):
-            self._connections.expire()
+            self._pool.expire()
         # The driver raises DataError itself for an argument that it cannot encode, in the middle of a statement.
         if isinstance(failure, asyncpg.PostgresError) and not isinstance(failure, asyncpg.DataError):
             self._release(connection)
         else:
-            self._connections.mend(connection)
+            self._pool.recover(connection)
 
     def _release(self, connection: SiteConnection) -> None:
-        """Give back a connection that has heard the end of its last statement."""
+        """Release a connection whose last statement has ended."""
         if connection.is_closed() or not connection.is_in_transaction():
-            self._connections.give_back(connection)
+            self._pool.release(connection)
         else:
-            self._connections.mend(connection)
+            self._pool.recover(connection)

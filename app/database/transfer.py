@@ -1,4 +1,4 @@
-"""Moves a site's attendance records in bulk: batches come in by COPY and one upsert, all go out by a cursor."""
+"""Imports and exports a site's attendance records: batches are stored by COPY and one upsert, exports use a cursor."""
 
 import asyncio
 import secrets
@@ -11,11 +11,13 @@ from uuid import UUID
 import asyncpg
 from uuid_utils import uuid7
 
+from app.database.batches import StagedRow, WriteRows, write_by_function, write_by_statements
+
 Key = tuple[str, str]
 
 ATTEMPTS = 4
 LONGEST_FIRST_PAUSE_SECONDS = 0.05
-# What another writer can cause: it took an id or locked keys between this batch's look and its write.
+# Errors that another writer can cause, which took an id or locked keys between this batch's read and its write.
 REPEATABLE_ERRORS = (
     asyncpg.UniqueViolationError,
     asyncpg.DeadlockDetectedError,
@@ -24,43 +26,10 @@ REPEATABLE_ERRORS = (
 )
 EXPORT_PAGE_ROWS = 1000
 
-STAGED_COLUMNS = ("id", "booking_id", "session_id", "status", "number_of_attendees", "created_at", "updated_at")
-
-# Emptied by hand too: inside a caller's own transaction nothing is committed between two batches.
-CREATE_STAGING = """
-CREATE TEMPORARY TABLE IF NOT EXISTS import_batch (
-    id uuid NOT NULL,
-    booking_id uuid NOT NULL,
-    session_id text COLLATE "C" NOT NULL,
-    status text NOT NULL,
-    number_of_attendees integer NOT NULL,
-    created_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL
-) ON COMMIT DELETE ROWS;
-DELETE FROM pg_temp.import_batch
-"""
-
-FIND_HOLDERS = """
+FIND_OWNERS_OF_IDS = """
 SELECT id::text, booking_id::text, session_id
 FROM attendance
-WHERE site_id = $1 AND id = ANY($2::uuid[])
-"""
-
-# Every import takes its locks in the order of the keys, so that two of them cannot block each other.
-# A row that this statement created has never been locked, and so has no `xmax`.
-UPSERT = """
-INSERT INTO attendance
-    (site_id, id, booking_id, session_id, status, number_of_attendees, created_at, updated_at)
-SELECT $1::uuid, id, booking_id, session_id, status, number_of_attendees, created_at, updated_at
-FROM pg_temp.import_batch
-ORDER BY booking_id, session_id
-ON CONFLICT (site_id, booking_id, session_id) DO UPDATE
-SET status = excluded.status,
-    number_of_attendees = excluded.number_of_attendees,
-    updated_at = excluded.updated_at
-WHERE (attendance.status, attendance.number_of_attendees)
-    IS DISTINCT FROM (excluded.status, excluded.number_of_attendees)
-RETURNING xmax = 0 AS is_created
+WHERE site_id = $1 AND id = ANY((SELECT $2::text::uuid[])::uuid[])
 """
 
 HAS_RECORDS = "SELECT EXISTS (SELECT FROM attendance WHERE site_id = $1)"
@@ -74,13 +43,16 @@ ORDER BY id
 
 
 class ImportRow(NamedTuple):
-    """A valid record to store. GUIDs are text in lower case; an absent id or time is given when the row is created."""
+    """A valid record to store. GUIDs are text in lower case; an absent id or time is given when the row is created.
+
+    An absent number leaves the stored one as it is; a new record then has 1.
+    """
 
     id: str | None
     booking_id: str
     session_id: str
     status: str
-    number_of_attendees: int
+    number_of_attendees: int | None
     created_at: datetime | None
     updated_at: datetime | None
 
@@ -98,7 +70,7 @@ class ExportRow(NamedTuple):
 
 
 class RejectedRow(NamedTuple):
-    """A row that was not stored: its place in the batch, counted from 0, and why."""
+    """A row that was not stored: its position in the batch, counted from 0, and the reason."""
 
     position: int
     reason: str
@@ -106,7 +78,7 @@ class RejectedRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of a batch's rows; `unchanged` counts those, too, that a later row of the batch replaces."""
+    """The outcome of a batch; `unchanged` includes rows that a later row of the batch replaces."""
 
     created: int
     updated: int
@@ -114,53 +86,50 @@ class BatchResult:
     rejected: Sequence[RejectedRow]
 
 
-async def store_batch(connection: Any, site_id: UUID, rows: Sequence[ImportRow], *, at: datetime) -> BatchResult:
+async def store_batch(
+    connection: Any, site_id: UUID, rows: Sequence[ImportRow], *, at: datetime, distributed: bool = False
+) -> BatchResult:
     """Create or update the rows of one site in one transaction, as if they were set one after another.
 
     A row that exists keeps its id and createdAt, and is written only where its status or number differs.
-    `at` is the time for rows that bring none. The connection is in the service's role and has entered the site.
-    Raises the driver's error when other writers got in the way `ATTEMPTS` times, or when the database fails.
+    `at` is the time for rows without one. The connection is in the service's role and has entered the site.
+    Raises the driver's error when other writers interfered `ATTEMPTS` times, or when the database fails.
     """
+    write = write_by_function if distributed else write_by_statements
     for attempt in range(1, ATTEMPTS):
         try:
-            return await try_to_store(connection, site_id, rows, at)
+            return await try_to_store(connection, site_id, rows, at, write)
         except REPEATABLE_ERRORS:
             await asyncio.sleep(secrets.randbelow(1000) / 1000 * LONGEST_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-    return await try_to_store(connection, site_id, rows, at)
+    return await try_to_store(connection, site_id, rows, at, write)
 
 
-async def try_to_store(connection: Any, site_id: UUID, rows: Sequence[ImportRow], at: datetime) -> BatchResult:
-    async with connection.transaction():
-        holders = await fetch_holders(connection, site_id, [row.id for row in rows if row.id is not None])
-        rows_to_write, rejected = resolve_batch(rows, holders)
-        await connection.execute(CREATE_STAGING)
-        await connection.copy_records_to_table(
-            "import_batch",
-            schema_name="pg_temp",
-            columns=STAGED_COLUMNS,
-            records=complete_rows(rows_to_write, at),
-        )
-        written = await connection.fetch(UPSERT, site_id)
-    created = sum(row["is_created"] for row in written)
-    unchanged = len(rows) - len(rejected) - len(written)
-    return BatchResult(created, len(written) - created, unchanged, rejected)
+async def try_to_store(
+    connection: Any, site_id: UUID, rows: Sequence[ImportRow], at: datetime, write: WriteRows
+) -> BatchResult:
+    given_ids = [row.id for row in rows if row.id is not None]
+    ids = f"{{{','.join(given_ids)}}}" if given_ids else None
+    keys_by_id = await fetch_keys_by_id(connection, site_id, ids)
+    rows_to_write, rejected = resolve_batch(rows, keys_by_id)
+    created, written = await write(connection, site_id, complete_rows(rows_to_write, at), ids)
+    return BatchResult(created, written - created, len(rows) - len(rejected) - written, rejected)
 
 
-async def fetch_holders(connection: Any, site_id: UUID, ids: Sequence[str]) -> dict[str, Key]:
-    """Which booking and session hold each of these ids at this site, for those that are in use."""
-    found = await connection.fetch(FIND_HOLDERS, site_id, ids) if ids else []
+async def fetch_keys_by_id(connection: Any, site_id: UUID, ids: str | None) -> dict[str, Key]:
+    """The booking and session of each of these ids at this site, for those that exist; `ids` is an array as text."""
+    found = [] if ids is None else await connection.fetch(FIND_OWNERS_OF_IDS, site_id, ids)
     return {row["id"]: (row["booking_id"], row["session_id"]) for row in found}
 
 
 def resolve_batch(
-    rows: Sequence[ImportRow], holders: Mapping[str, Key]
+    rows: Sequence[ImportRow], existing: Mapping[str, Key]
 ) -> tuple[Sequence[ImportRow], Sequence[RejectedRow]]:
     """One row for each booking and session, and the rows whose id is that of another booking and session.
 
     Where several rows have the same booking and session, the last one's status and number count, while id and
     createdAt are the first one's: it would have created the row, the others would have updated it.
     """
-    keys_by_id = dict(holders)
+    keys_by_id = dict(existing)
     resolved: dict[Key, ImportRow] = {}
     rejected = []
     for index, row in enumerate(rows):
@@ -169,8 +138,14 @@ def resolve_batch(
             rejected.append(RejectedRow(index, describe_clash(row.id, keys_by_id[row.id])))
             continue
         first = resolved.get(key)
-        resolved[key] = row if first is None else row._replace(id=first.id, created_at=first.created_at)
+        resolved[key] = row if first is None else follow(first, row)
     return tuple(resolved.values()), rejected
+
+
+def follow(first: ImportRow, row: ImportRow) -> ImportRow:
+    """What is stored when a row is set after an earlier one with its booking and session."""
+    number = first.number_of_attendees if row.number_of_attendees is None else row.number_of_attendees
+    return row._replace(id=first.id, created_at=first.created_at, number_of_attendees=number)
 
 
 def describe_clash(record_id: str, holder: Key) -> str:
@@ -178,7 +153,7 @@ def describe_clash(record_id: str, holder: Key) -> str:
     return f"the id {record_id} is already that of booking {booking_id} at session {session_id}"
 
 
-def complete_rows(rows: Sequence[ImportRow], at: datetime) -> Iterator[tuple[object, ...]]:
+def complete_rows(rows: Sequence[ImportRow], at: datetime) -> Iterator[StagedRow]:
     """The staged columns of each row, with a time-ordered id and with times where the record brings none."""
     for row in rows:
         updated_at = row.updated_at or at

@@ -1,1 +1,1 @@
-"""What the service says of itself: log lines, metrics, traces."""
+"""Observability: logs, metrics and traces."""

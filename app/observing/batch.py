@@ -1,20 +1,20 @@
-"""Requests that have ended, shown to observers many at a time, which costs each of them a third."""
+"""Passes records of finished requests to observers in batches, which takes a third of the time for each."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 from app.operations.record import OperationRecord
 
-SECONDS = 0.05
-MOST = 1000
+FLUSH_SECONDS = 0.05
+MAX_RECORDS = 1000
 
 ObserveAll = Callable[[Sequence[OperationRecord]], None]
 
 
-class Batch:
-    """Keeps records for `SECONDS` at most, and shows them to all observers in the order in which they came.
+class RecordBatch:
+    """Buffers records for at most `FLUSH_SECONDS`, and passes them to all observers in order.
 
-    A fault of the service is shown at once, with all before it: what comes after it may be the end.
+    An internal error is flushed at once, because the process may end soon after it.
     """
 
     def __init__(self, observers: Sequence[ObserveAll]) -> None:
@@ -26,12 +26,12 @@ class Batch:
         records = self._records
         records.append(record)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SECONDS, self.flush)
-        if record.error_id is not None or len(records) >= MOST:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+        if record.error_id is not None or len(records) >= MAX_RECORDS:
             self.flush()
 
     def flush(self) -> None:
-        """Show what has not been shown yet, now."""
+        """Pass all buffered records to the observers now."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""The log: one line of JSON for each operation and for whatever else is worth telling; at a terminal, for people."""
+"""The log: a line of JSON for each operation and each log message; at a terminal, a readable line."""
 
 import logging
 import sys
@@ -8,60 +8,69 @@ from typing import Any
 
 import orjson
 import structlog
+from structlog.processors import JSONRenderer
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.errors import InternalServerError, OperationTimeout, ServiceUnavailable
-from app.observing.catalogue import DROPPED_LINES
 from app.observing.output import LineOutput
-from app.observing.samples import Samples
 from app.observing.stacks import describe_failure
 from app.operations.record import OperationRecord
 
 OPERATION = "operation"
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 TRACE_ID = slice(3, 35)
 OWN_LOGGERS = ("attendance", "uvicorn")
 WARNINGS = frozenset({ServiceUnavailable.code, OperationTimeout.code})
 
+write_json = JSONRenderer(orjson.dumps, default=str, option=orjson.OPT_UTC_Z)
+
 
 class OperationLog:
-    """Writes a line for each request that ends: what it was and how it went, never a value, a token or a cursor.
+    """Writes a line for each finished request: its operation and outcome, never a value, a token or a cursor.
 
-    Where the service is at fault its level is error; where it could not answer, warning; else info.
+    The level is error for faults of the service, warning for timeouts and unavailability, else info.
     """
 
-    def __init__(self, output: LineOutput, level: str, *, for_people: bool = False) -> None:
+    def __init__(self, output: LineOutput, level: str, *, for_terminal: bool = False) -> None:
         self._output = output
-        self._least = LEVELS[level]
-        self._write = write_for_people if for_people else write_json
+        self._logger = structlog.wrap_logger(
+            structlog.ReturnLogger(),
+            [describe_operation, write_for_terminal if for_terminal else write_json],
+            structlog.make_filtering_bound_logger(level),
+        ).bind()
 
     def write_all(self, records: Sequence[OperationRecord]) -> None:
-        lines = []
-        for record in records:
-            level = find_level(record)
-            if LEVELS[level] >= self._least:
-                lines.append(self._write(None, level, describe_operation(level, record)) + b"\n")
-        self._output.write_all(lines)
+        log = self._logger.log
+        rendered = (log(find_level(record), OPERATION, record=record) for record in records)
+        # Each line is copied at once: what orjson returns lies in a larger block, of which many are slow to allocate.
+        self._output.write_all([line + b"\n" for line in rendered if line is not None])
 
-    def sample(self) -> Samples:
-        return {(DROPPED_LINES,): self._output.dropped}
+    def write_line(self, event: str, fields: EventDict) -> None:
+        """Write a line at the level info."""
+        line = self._logger.info(event, **fields)
+        if line is not None:
+            self._output.write_all([line + b"\n"])
+
+    @property
+    def dropped(self) -> int:
+        """How many lines could not be written."""
+        return self._output.dropped
 
 
 class LogHandler(logging.Handler):
-    """Writes what this program's libraries and its own modules log."""
+    """Writes the log messages of this program and its libraries."""
 
-    def __init__(self, output: LineOutput, *, for_people: bool) -> None:
+    def __init__(self, output: LineOutput, *, for_terminal: bool) -> None:
         super().__init__()
         self._output = output
-        last: list[Processor] = [write_for_people] if for_people else [write_json]
+        render: Processor = write_for_terminal if for_terminal else write_json
         self.formatter = ProcessorFormatter(
             foreign_pre_chain=[
                 structlog.stdlib.add_log_level,
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.ExtraAdder(allow=["error_id"]),
             ],
-            processors=[ProcessorFormatter.remove_processors_meta, add_time, add_stack, *last, decode],
+            processors=[ProcessorFormatter.remove_processors_meta, add_time, add_stack, render, decode],
         )
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -72,15 +81,15 @@ class LogHandler(logging.Handler):
 
 
 def start_logs(level: str) -> OperationLog:
-    """Have all that this process logs from now on written to standard output."""
-    for_people = sys.stdout.isatty()
+    """Write all log messages of this process to standard output from now on."""
+    for_terminal = sys.stdout.isatty()
     output = LineOutput(sys.stdout.fileno())
     root = logging.getLogger()
-    root.handlers = [LogHandler(output, for_people=for_people)]
+    root.handlers = [LogHandler(output, for_terminal=for_terminal)]
     root.setLevel(logging.WARNING)
     for name in OWN_LOGGERS:
         logging.getLogger(name).setLevel(level.upper())
-    return OperationLog(output, level, for_people=for_people)
+    return OperationLog(output, level, for_terminal=for_terminal)
 
 
 def add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -88,16 +97,19 @@ def add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
     return event
 
 
-def find_level(record: OperationRecord) -> str:
+def find_level(record: OperationRecord) -> int:
     if record.outcome == InternalServerError.code:
-        return "error"
-    return "warning" if record.outcome in WARNINGS else "info"
+        return logging.ERROR
+    return logging.WARNING if record.outcome in WARNINGS else logging.INFO
 
 
-def describe_operation(level: str, record: OperationRecord) -> EventDict:
-    """All that is told of an operation. Its name is what its document says, cut where that is long."""
+def describe_operation(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
+    """The log fields of an operation; those of another event are complete."""
+    if event["event"] != OPERATION:
+        return {"timestamp": datetime.now(UTC), "level": level, **event}
+    record: OperationRecord = event["record"]
     label = record.label
-    return {
+    fields: EventDict = {
         "timestamp": datetime.fromtimestamp(record.ended, UTC),
         "level": level,
         "event": OPERATION,
@@ -110,13 +122,15 @@ def describe_operation(level: str, record: OperationRecord) -> EventDict:
         "duration_ms": int(record.seconds * 1_000_000) / 1000,
         "rows": record.rows,
         "statements": record.statements,
-        "path": record.path,
         "reason": record.reason,
         "limit": record.limit,
         "outcome": record.outcome,
         "status": record.status,
         "error_id": record.error_id,
     }
+    if record.client is not None:
+        fields["client"] = record.client
+    return fields
 
 
 def add_stack(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -126,15 +140,11 @@ def add_stack(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
     return event
 
 
-def write_json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
-
-
-def write_for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
+def write_for_terminal(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
     time, level, what = event.pop("timestamp"), event.pop("level"), event.pop("event")
     stack = event.pop("stack", None)
-    told = " ".join(f"{name}={value}" for name, value in event.items() if value is not None)
-    line = f"{time.astimezone():%H:%M:%S} {level:7} {what}  {told}".rstrip()
+    fields = " ".join(f"{name}={value}" for name, value in event.items() if value is not None)
+    line = f"{time.astimezone():%H:%M:%S} {level:7} {what}  {fields}".rstrip()
     return (f"{line}\n{stack}" if stack else line).encode()
 
 

@@ -1,87 +1,93 @@
-"""The metrics in Prometheus's text format, of this process or of all that serve together."""
+"""The metrics of the service. prometheus_client keeps them, adds them up over processes and writes them.
 
-from collections.abc import Callable, Iterable, Iterator
+None of them identifies a site.
+"""
 
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.registry import Collector
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
 
-from app.observing.catalogue import METRICS, SECONDS_BUCKET, SECONDS_SUM, Kind, Metric
-from app.observing.counts import BOUNDS
-from app.observing.samples import Samples, Source, gather
-from app.observing.sharing import SharedNumbers
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from app.observing.sharing import SharedFiles, count_in_memory
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
+# Reads a number that is kept elsewhere; for a metric with a label, a number for each value of the label.
+Source = Callable[[], float | Mapping[str, float]]
+# What the gauge of a service is: the sum of all running processes, or the least or the most of them.
+Mode = Literal["livesum", "livemin", "livemax"]
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
 
 class Metrics:
-    """The numbers of several sources, which `refresh` brings up to date. With `shared`, those of all processes."""
+    """The metrics of this process or, with a directory that several share, of all processes of the service.
 
-    def __init__(
-        self, refresh: Callable[[], None], sources: Iterable[Source], shared: SharedNumbers | None = None
-    ) -> None:
-        self._refresh = refresh
-        self._sources = tuple(sources)
-        self._shared = shared
+    `refresh` updates the metrics that have a source. Counters and histograms include processes that have ended.
+    """
 
-    def publish(self) -> None:
-        """Let the other processes see this one's numbers. They are read where those are, so call it once a second."""
-        if self._shared is not None:
-            self._shared.write(self._gather())
+    def __init__(self, shared_directory: Path | None = None) -> None:
+        count_in_memory()
+        self._shared = None if shared_directory is None else SharedFiles(shared_directory)
+        # For the client, a counter and a gauge have the same name if they differ by `_total` alone.
+        self.counts, self.states = CollectorRegistry(), CollectorRegistry()
+        self._sources: list[tuple[Counter | Gauge, Source]] = []
+        self._counted: dict[Counter, float] = {}
 
-    def close(self) -> None:
-        """Let the others see the last numbers. Raises OSError where they cannot."""
-        if self._shared is not None:
-            try:
-                self.publish()
-            finally:
-                self._shared.close()
+    @property
+    def is_shared(self) -> bool:
+        return self._shared is not None
 
-    def _gather(self) -> Samples:
-        self._refresh()
-        return gather(self._sources)
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        """Add a counter that the caller increments."""
+        return Counter(name, text, labels, registry=self.counts)
+
+    def gauge(self, name: str, text: str, *labels: str, mode: Mode = "livesum") -> Gauge:
+        """Add a gauge that the caller sets."""
+        return Gauge(name, text, labels, registry=self.states, multiprocess_mode=mode)
+
+    def histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        """Add a histogram of seconds that the caller observes."""
+        return Histogram(name, text, labels, registry=self.counts, buckets=BUCKETS)
+
+    def counter_of(self, name: str, text: str, source: Source, *labels: str) -> None:
+        """Add a counter that follows a number."""
+        self._sources.append((self.counter(name, text, *labels), source))
+
+    def gauge_of(self, name: str, text: str, source: Source, *labels: str, mode: Mode = "livesum") -> None:
+        """Add a gauge that shows a number."""
+        self._sources.append((self.gauge(name, text, *labels, mode=mode), source))
+
+    def refresh(self) -> None:
+        """Update the metrics that have a source."""
+        for metric, source in self._sources:
+            value = source()
+            if isinstance(value, Mapping):
+                for label, number in value.items():
+                    self._update(metric.labels(label), number)
+            else:
+                self._update(metric, value)
+
+    def _update(self, metric: Counter | Gauge, value: float) -> None:
+        if isinstance(metric, Gauge):
+            metric.set(value)
+        else:
+            metric.inc(value - self._counted.get(metric, 0))
+            self._counted[metric] = value
 
     def write(self) -> bytes:
-        """The metrics of this moment, as `MEDIA_TYPE` has them.
-
-        What is told of this process is published, so that no other process tells of less a moment later.
-        """
-        samples = self._gather()
+        """The current metrics in the format of `MEDIA_TYPE`. Raises OSError if the shared directory is gone."""
+        self.refresh()
         if self._shared is not None:
-            self._shared.write(samples)
-            samples = self._shared.add_others(samples)
-        return generate_latest(SampleCollector(samples))
+            return generate_latest(self._shared)
+        return generate_latest(self.counts) + generate_latest(self.states)
 
-
-class SampleCollector(Collector):
-    """Numbers as the Prometheus client collects them."""
-
-    def __init__(self, samples: Samples) -> None:
-        self._samples = sorted(samples.items())
-
-    def collect(self) -> Iterator[Family]:
-        for metric in METRICS:
-            if metric.kind is Kind.HISTOGRAM:
-                yield self._build_histogram(metric)
-            else:
-                kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
-                family = kind(metric.name, metric.help, labels=metric.labels)
-                for labels, value in self._list_of(metric.name):
-                    family.add_metric(labels, value)
-                yield family
-
-    def _list_of(self, name: str) -> Iterator[tuple[tuple[str, ...], float]]:
-        return ((key[1:], value) for key, value in self._samples if key[0] == name)
-
-    def _build_histogram(self, metric: Metric) -> Family:
-        family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-        counts = dict(self._list_of(SECONDS_BUCKET))
-        for labels, seconds in self._list_of(SECONDS_SUM):
-            so_far = 0.0
-            buckets = []
-            for bound in BOUNDS:
-                so_far += counts[*labels, bound]
-                buckets.append((bound, so_far))
-            family.add_metric(labels, buckets, seconds)
-        return family
+    def close(self) -> None:
+        """Publish the last numbers."""
+        self.refresh()
+        if self._shared is not None:
+            self._shared.close()

@@ -1,109 +1,112 @@
-"""Numbers that the processes of one service share through files: each writes its own, each can read all.
+"""The files by which several processes add up their metrics: prometheus_client's multiprocess mode.
 
-A file belongs to a process as long as that holds a lock, which the system takes back however the process ends. What is
-left behind is added up by the next process that starts, so that files don't become many and no count is lost.
+Each process has a number, and files that prometheus_client maps into memory. A process takes the lowest number that no
+running process has. So the successor of a process that has ended continues its counts: none is lost or counted twice,
+and the number of files is bounded. A lock says that a number is taken; the operating system releases it however the
+process ends.
 """
 
 import fcntl
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import orjson
+from prometheus_client import Metric, values
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
-from app.observing.samples import Samples, add_up, keep_lasting
+FOLDER_PREFIX = "attendance-metrics-"
+# The bytes of each file. They are reserved, because the operating system kills a process that writes to a mapped file
+# when the disk is full. The counters have the most: some of their labels come from clients.
+COUNTERS, GAUGES = "counter_", "gauge_"
+FILES = {
+    COUNTERS: 524_288,
+    "histogram_": 65_536,
+    **dict.fromkeys(("gauge_livesum_", "gauge_livemin_", "gauge_livemax_"), 65_536),
+}
 
-ENDED = "ended.json"
-FOLDING = "folding"
-LOCK, NUMBERS = ".lock", ".json"
+
+@contextmanager
+def open_shared_directory(processes: int) -> Iterator[Path]:
+    """A directory for the files of so many processes, which is removed at the end of the block. Raises OSError.
+
+    Inside the block it is locked: the lock tells that its owner runs, and keeps it from programs that tidy up.
+    """
+    with TemporaryDirectory(prefix=FOLDER_PREFIX, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        for number in range(processes):
+            for kind, size in FILES.items():
+                with (folder / f"{kind}{number}.db").open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, size)
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+        finally:
+            os.close(lock)
 
 
-class SharedNumbers:
-    """The numbers of the processes that share a directory, as one of them sees it."""
+def count_in_memory() -> None:
+    """Count in this process alone, also where the environment has prometheus_client's variable, for another program."""
+    values.ValueClass = values.MutexValue
+
+
+class SharedFiles(Collector):
+    """The files of this process, beside those of the others. Create it before the metrics that it is for."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
-        self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._parent = os.getppid()
-        self._life = open_lock(directory / f"{self._name}{LOCK}")
-        fcntl.flock(self._life, fcntl.LOCK_EX)
-        with self._hold(fcntl.LOCK_EX):
-            self._fold_ended()
+        number, self._lock = take_number(directory)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+        values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
 
-    def write(self, samples: Samples) -> None:
-        """Let the other processes see these numbers in place of those before."""
-        replace(self._directory / f"{self._name}{NUMBERS}", samples)
-
-    def add_others(self, own: Samples) -> Samples:
-        """The numbers of all processes together, of which this one has `own` at the moment."""
-        with self._hold(fcntl.LOCK_SH):
-            others = [read(path) for path in self._list_others()]
-            running = [samples for samples, is_running in others if is_running]
-            left = [keep_lasting(samples) for samples, is_running in others if not is_running]
-            return add_up([own, *running, *left], self._read_ended())
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of all processes, gauges apart as in `Metrics`. Raises OSError if the directory is gone."""
+        running = {find_number(path) for path in self._directory.glob(f"{COUNTERS}*.db") if is_locked(path)}
+        if not running:
+            raise FileNotFoundError(f"{self._directory} has been removed")
+        files = [path for path in self._directory.glob("*.db") if path.stat().st_size]
+        gauges = {path for path in files if path.name.startswith(GAUGES)}
+        for paths in (set(files) - gauges, (path for path in gauges if find_number(path) in running)):
+            yield from MultiProcessCollector.merge(map(str, paths))  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
-        """End; where the process that made the directory is gone, it goes too."""
-        os.close(self._life)
-        if os.getppid() != self._parent:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        """Release the number. Remove the directory if its owner is gone."""
+        os.close(self._lock)
+        with suppress(FileNotFoundError):
+            if not is_locked(self._directory):
+                shutil.rmtree(self._directory, ignore_errors=True)
 
-    @contextmanager
-    def _hold(self, kind: int) -> Iterator[None]:
-        """Keep others from folding meanwhile, or with LOCK_EX from reading."""
-        descriptor = open_lock(self._directory / FOLDING)
+
+def take_number(directory: Path) -> tuple[int, int]:
+    """The number of this process, and the descriptor of the lock on it. Raises OSError."""
+    for number in count():
+        descriptor = os.open(directory / f"{COUNTERS}{number}.db", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, kind)
-            yield
-        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             os.close(descriptor)
-
-    def _list_others(self) -> list[Path]:
-        mine = {ENDED, f"{self._name}{NUMBERS}"}
-        return [path for path in self._directory.glob(f"*{NUMBERS}") if path.name not in mine]
-
-    def _read_ended(self) -> Samples:
-        path = self._directory / ENDED
-        return parse(path.read_bytes()) if path.exists() else {}
-
-    def _fold_ended(self) -> None:
-        left = {path: samples for path in self._list_others() for samples, runs in [read(path)] if not runs}
-        if not left:
-            return
-        replace(self._directory / ENDED, add_up(map(keep_lasting, left.values()), self._read_ended()))
-        for path in left:
-            path.unlink()
-            path.with_suffix(LOCK).unlink()
+        else:
+            return number, descriptor
+    raise AssertionError
 
 
-def open_lock(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def find_number(path: Path) -> str:
+    return path.stem.rpartition("_")[2]
 
 
-def read(path: Path) -> tuple[Samples, bool]:
-    """The numbers of another process, and whether it runs."""
-    descriptor = open_lock(path.with_suffix(LOCK))
+def is_locked(path: Path) -> bool:
+    """Whether a running process has locked a file or directory. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        is_running = True
+        return True
     else:
-        is_running = False
+        return False
     finally:
         os.close(descriptor)
-    return parse(path.read_bytes()), is_running
-
-
-def parse(content: bytes) -> Samples:
-    return {tuple(key): value for key, value in orjson.loads(content)}
-
-
-def replace(path: Path, samples: Samples) -> None:
-    """Write a file at once, so that nobody reads half of it."""
-    unfinished = path.with_suffix(".new")
-    unfinished.write_bytes(orjson.dumps(list(samples.items())))
-    unfinished.replace(path)

@@ -1,13 +1,13 @@
-"""A failure in the log: what it was and where it came from."""
+"""Formats exceptions for the log."""
 
 import traceback
 
-# The driver's messages quote what a statement was given.
+# The driver's messages quote the arguments of statements, which must not be logged.
 DRIVER = "asyncpg."
 
 
 def describe_failure(failure: BaseException) -> str:
-    """The stack of a failure, after those of what caused it."""
+    """The stack trace of an exception, after those of its causes."""
     cause = failure.__cause__ or (None if failure.__suppress_context__ else failure.__context__)
     before = f"{describe_failure(cause)}\n\nwhich led to:\n\n" if cause is not None else ""
     return f"{before}{''.join(traceback.format_tb(failure.__traceback__))}{describe_kind(failure)}"

@@ -1,12 +1,13 @@
-"""Traces by OpenTelemetry: a span for each operation, and below it one for each statement, both without any values.
+"""OpenTelemetry traces: a span for each operation, with a child span for each statement. Neither contains values.
 
-This module is imported only where traces are wanted.
+This module is imported only if traces are enabled.
 """
 
+import os
 import threading
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from opentelemetry import trace
@@ -17,7 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.database.pool import Database, Row
+from app.database.pool import Database, ReadsRows, Row
 from app.errors import InternalServerError, OperationTimeout, ServiceError, ServiceUnavailable
 from app.observing.process import find_version
 from app.operations.record import OperationRecord
@@ -33,45 +34,51 @@ PROPAGATOR = TraceContextTextMapPropagator()
 
 
 def describe_span(record: OperationRecord) -> None:
-    """Tell the span around a request what it was. The record belongs to that span's trace from now on."""
+    """Set the attributes of the current span from a request's record, and the record's trace to that of the span."""
     span = trace.get_current_span()
     context = span.get_span_context()
     record.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
     label = record.label
-    described = {
+    attributes = {
         "graphql.operation.name": label.name,
         "graphql.operation.type": label.type,
         "http.response.status_code": record.status,
         "attendance.request_id": record.request_id,
         "attendance.outcome": record.outcome,
-        "attendance.path": record.path,
         "attendance.reason": record.reason,
     }
-    span.set_attributes({name: value for name, value in described.items() if value is not None})
+    span.set_attributes({name: value for name, value in attributes.items() if value is not None})
     if label.type is not None:
         span.update_name(label.type)
     if record.outcome in FAULTS:
         span.set_status(Status(StatusCode.ERROR, record.outcome))
 
 
+def end_span(span: trace.Span) -> None:
+    if span.is_recording():
+        span.end()
+
+
 class TracedDatabase(Database):
-    """A database each of whose statements has a span: its text, which holds no values, and how many rows came back."""
+    """A database whose statements have spans with their text, which contains no values, and their row count."""
 
     def __init__(self, tracer: trace.Tracer, url: str, **options: Any) -> None:
         super().__init__(url, **options)
         self._tracer = tracer
 
-    async def read_rows(
-        self, text: str, arguments: Sequence[object], site_id: UUID, *, may_lag: bool = False
-    ) -> list[Row]:
-        return await self._trace(text, super().read_rows(text, arguments, site_id, may_lag=may_lag))
+    def open_reads(self, least_revision: int) -> ReadsRows:
+        reads = super().open_reads(least_revision)
+        return reads if reads is self else TracedReads(reads, self.trace)
+
+    async def read_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
+        return await self.trace(text, super().read_rows(text, arguments, site_id))
 
     async def write_rows(
         self, text: str, arguments: Sequence[object], site_id: UUID, *, is_idempotent: bool
     ) -> list[Row]:
-        return await self._trace(text, super().write_rows(text, arguments, site_id, is_idempotent=is_idempotent))
+        return await self.trace(text, super().write_rows(text, arguments, site_id, is_idempotent=is_idempotent))
 
-    async def _trace(self, text: str, sending: Awaitable[list[Row]]) -> list[Row]:
+    async def trace(self, text: str, sending: Awaitable[list[Row]]) -> list[Row]:
         with self._tracer.start_as_current_span(
             "postgresql",
             kind=SpanKind.CLIENT,
@@ -90,39 +97,74 @@ class TracedDatabase(Database):
             return rows
 
 
-class Tracing:
-    """The traces of this process, which go to an OTLP endpoint over HTTP, in batches, by a thread of their own.
+def find_traces_url(endpoint: str, environ: Mapping[str, str]) -> str:
+    """Where traces are sent: below the endpoint, or to the one that is for traces alone, as it is.
 
-    The variables that OpenTelemetry's specification names (`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`,
-    `OTEL_EXPORTER_OTLP_HEADERS` and the like) hold, too.
+    Follows "Endpoint URLs for OTLP/HTTP" of OpenTelemetry's specification.
+    """
+    if environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == endpoint:
+        return endpoint
+    return f"{endpoint.rstrip('/')}/v1/traces"
+
+
+class TracedReads(NamedTuple):
+    """The reads of one request, whose statements have spans."""
+
+    reads: ReadsRows
+    trace: Callable[[str, Awaitable[list[Row]]], Awaitable[list[Row]]]
+
+    async def read_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
+        return await self.trace(text, self.reads.read_rows(text, arguments, site_id))
+
+
+class Tracing:
+    """The traces of this process. A thread exports them in batches to an OTLP endpoint over HTTP.
+
+    The environment variables of OpenTelemetry's specification (`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`,
+    `OTEL_EXPORTER_OTLP_HEADERS` etc.) apply.
     """
 
     def __init__(self, endpoint: str) -> None:
         own = Resource({"service.name": NAME, "service.version": find_version()})
         resource = Resource.create().merge(own).merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS)
+        exporter = OTLPSpanExporter(find_traces_url(endpoint, os.environ), timeout=EXPORT_SECONDS)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self.tracer = self._provider.get_tracer(NAME)
 
     @contextmanager
     def open_span(self, headers: Mapping[bytes, bytes]) -> Iterator[None]:
-        """A span around the answer to a request, below the one that its `traceparent` names."""
+        """Open a span for a request inside the block, as a child of the one that its `traceparent` names."""
         carrier = {name.decode(): headers[name].decode("latin-1") for name in TRACE_HEADERS if name in headers}
         parent = PROPAGATOR.extract(carrier)
         with self.tracer.start_as_current_span(
-            UNKNOWN_OPERATION, parent, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
-        ):
+            UNKNOWN_OPERATION,
+            parent,
+            SpanKind.SERVER,
+            record_exception=False,
+            set_status_on_exception=False,
+            end_on_exit=False,
+        ) as span:
+            try:
+                yield
+            finally:
+                end_span(span)
+
+    @contextmanager
+    def leave_span(self) -> Iterator[None]:
+        """End the current span before its block ends. What is traced inside this block is in no span."""
+        end_span(trace.get_current_span())
+        with trace.use_span(trace.INVALID_SPAN):
             yield
 
     describe_span = staticmethod(describe_span)
 
     def build_database(self, url: str, **options: Any) -> Database:
-        """A database whose statements have spans; `options` are those of any database."""
+        """A database whose statements have spans. `options` are those of `Database`."""
         return TracedDatabase(self.tracer, url, **options)
 
     def close(self) -> None:
-        """Send what has not been sent yet, as long as that takes no time to speak of."""
+        """Export the remaining spans, within `CLOSE_SECONDS`."""
         sending = threading.Thread(target=self._provider.shutdown, daemon=True)
         sending.start()
         sending.join(CLOSE_SECONDS)

@@ -1,1 +1,1 @@
-"""Operations: documents and their cache, permissions, and the run from a request to response bytes."""
+"""The run of an operation, from a request to response bytes; its record, and what `attendance explain` shows."""

@@ -1,33 +1,44 @@
-"""How a request ended, and its answer: the bytes of a result or of errors, and the verdict behind its status."""
+"""The response of a request: the bytes of a result or of errors, and how the request ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
-from graphql import DocumentNode, ExecutionResult, GraphQLError
+from graphql import GraphQLError
 
+from app.documents.errors import FormattedError, format_failure, format_request_error
+from app.documents.locations import ArgumentFinder
+from app.documents.operation import Operation
+from app.engine.coercion import InputRefused
+from app.engine.execution import Result
+from app.engine.failures import FieldFailure
+from app.engine.fields import CompiledOperation
+from app.engine.pieces import LARGE_BYTES, fail_large
+from app.engine.refusals import explain_argument
 from app.errors import (
     BadUserInput,
     Forbidden,
     InternalServerError,
     OperationTimeout,
+    OperationTooComplex,
+    PersistedQueryNotFound,
     ServiceUnavailable,
     Unauthenticated,
 )
-from app.operations.failures import FormattedError, format_field_error, format_request_error
-from app.operations.locations import ArgumentFinder
 from app.operations.record import DONE, OperationRecord
 
 
-class Verdict(Enum):
+class Outcome(Enum):
     """How a request ended, for whoever turns it into a status."""
 
     __hash__ = object.__hash__
 
     EXECUTED = "executed"
     REFUSED = "refused"
+    NOT_REGISTERED = "not registered"
     MUTATION_REFUSED = "mutation refused"
+    SUBSCRIPTION_REFUSED = "subscription refused"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     UNAVAILABLE = "unavailable"
@@ -35,19 +46,20 @@ class Verdict(Enum):
     FAILED = "failed"
 
 
-VERDICTS_BY_CODE = {
-    Unauthenticated.code: Verdict.UNAUTHENTICATED,
-    Forbidden.code: Verdict.FORBIDDEN,
-    ServiceUnavailable.code: Verdict.UNAVAILABLE,
-    OperationTimeout.code: Verdict.TIMED_OUT,
-    InternalServerError.code: Verdict.FAILED,
+OUTCOMES_BY_CODE = {
+    Unauthenticated.code: Outcome.UNAUTHENTICATED,
+    Forbidden.code: Outcome.FORBIDDEN,
+    ServiceUnavailable.code: Outcome.UNAVAILABLE,
+    OperationTimeout.code: Outcome.TIMED_OUT,
+    InternalServerError.code: Outcome.FAILED,
+    PersistedQueryNotFound.code: Outcome.NOT_REGISTERED,
 }
 
 
-OUTCOMES = {
-    **dict.fromkeys(Verdict, BadUserInput.code),
-    **{verdict: code for code, verdict in VERDICTS_BY_CODE.items()},
-    Verdict.EXECUTED: DONE,
+CODES_OF_OUTCOMES = {
+    **dict.fromkeys(Outcome, BadUserInput.code),
+    **{outcome: code for code, outcome in OUTCOMES_BY_CODE.items()},
+    Outcome.EXECUTED: DONE,
 }
 
 
@@ -55,33 +67,49 @@ class Response(NamedTuple):
     """A response's body, and how the request ended."""
 
     body: bytes
-    verdict: Verdict
+    outcome: Outcome
 
 
-def write_response(document: DocumentNode, result: ExecutionResult, record: OperationRecord) -> Response:
-    if not result.errors:
-        return Response(orjson.dumps({"data": result.data}), Verdict.EXECUTED)
-    if result.data is None and all(error.path is None for error in result.errors):
-        return write_refusal(format_variable_errors(document, result.errors), Verdict.REFUSED, record)
-    arguments = ArgumentFinder(document)
-    errors = [format_field_error(error, arguments) for error in result.errors]
+def write_errors(
+    result: Result, operation: Operation, variables: Mapping[str, Any], record: OperationRecord
+) -> Response:
+    """The response of an operation with failed fields; errors are in the order in which they occurred."""
+    errors = [format_field_failure(each, operation, variables) for each in result.failures]
     record.note_errors(errors)
+    for failure in result.failures:
+        if isinstance(failure.cause, OperationTooComplex):
+            record.limit = failure.cause.limit
     body = orjson.dumps({"errors": errors, "data": result.data})
-    worst = find_verdict(errors, Verdict.EXECUTED)
-    return Response(body, worst if result.data is None or worst is Verdict.UNAVAILABLE else Verdict.EXECUTED)
+    worst = find_outcome(errors, Outcome.EXECUTED)
+    return Response(body, worst if result.data is None or worst is Outcome.UNAVAILABLE else Outcome.EXECUTED)
 
 
-def format_variable_errors(document: DocumentNode, errors: Sequence[GraphQLError]) -> list[FormattedError]:
-    arguments = ArgumentFinder(document)
-    return [format_request_error(BadUserInput.code, error, arguments) for error in errors]
+def format_field_failure(failure: FieldFailure, operation: Operation, variables: Mapping[str, Any]) -> FormattedError:
+    """The error of a field. For an argument that GraphQL does not allow, graphql-core gives the reason."""
+    if isinstance(failure.cause, GraphQLError):
+        return format_request_error(BadUserInput.code, failure.cause, ArgumentFinder(operation.syntax.read()))
+    if isinstance(failure.cause, InputRefused):
+        return explain_argument(operation, variables, failure.path)
+    return format_failure(failure.cause, failure.path, *failure.location)
 
 
-def write_refusal(errors: Sequence[FormattedError], verdict: Verdict, record: OperationRecord) -> Response:
+def refuse_large(operation: Operation, compiled: CompiledOperation, record: OperationRecord) -> Response:
+    """The response in place of one that is too large."""
+    result = Result(None, [fail_large(compiled.steps[0][0])])
+    return write_errors(result, operation, {}, record)
+
+
+def may_be_large(operation: Operation, compiled: CompiledOperation, variables: Mapping[str, Any]) -> bool:
+    """Whether the response to these variables may have so many bytes that it is written in pieces."""
+    return operation.cost(variables) * compiled.record_bytes > LARGE_BYTES
+
+
+def write_refusal(errors: Sequence[FormattedError], outcome: Outcome, record: OperationRecord) -> Response:
     record.note_errors(errors)
-    return Response(orjson.dumps({"errors": errors}), verdict)
+    return Response(orjson.dumps({"errors": errors}), outcome)
 
 
-def find_verdict(errors: Sequence[FormattedError], otherwise: Verdict) -> Verdict:
-    """The verdict of the first error whose code has one of its own."""
+def find_outcome(errors: Sequence[FormattedError], otherwise: Outcome) -> Outcome:
+    """The outcome of the first error whose code has one of its own."""
     codes = [error["extensions"]["code"] for error in errors]
-    return next((VERDICTS_BY_CODE[code] for code in codes if code in VERDICTS_BY_CODE), otherwise)
+    return next((OUTCOMES_BY_CODE[code] for code in codes if code in OUTCOMES_BY_CODE), otherwise)

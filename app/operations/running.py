@@ -1,48 +1,54 @@
-"""The whole run of a GraphQL request: request -> operation -> plan -> statement -> rows -> response bytes."""
+"""The run of a GraphQL request: request -> operation -> inputs -> plans -> statements -> rows -> response bytes."""
 
-import logging
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from graphql import DocumentNode, ExecutionResult, execute
+import orjson
 
-from app.attendance.writing import AttendanceWriter
+from app.attendance.reading import AttendanceReader
+from app.attendance.writing import DELETIONS_KEPT, AttendanceWriter
 from app.database.pool import Database
-from app.errors import (
-    BadUserInput,
-    ServiceError,
+from app.documents.documents import Documents
+from app.documents.errors import RequestRefused, format_service_error, format_unforeseen, refuse
+from app.documents.operation import Operation
+from app.documents.permissions import Caller, require_permissions
+from app.documents.persisted import DocumentReference
+from app.engine.coercion import InputRefused
+from app.engine.compiled_operations import CompiledOperations
+from app.engine.execution import run_operation
+from app.engine.pieces import LARGE_BYTES, MAX_BYTES
+from app.engine.refusals import explain_variables
+from app.errors import BadUserInput, ServiceError
+from app.operations.background_writes import BackgroundWrites
+from app.operations.record import OperationRecord
+from app.operations.response import (
+    Outcome,
+    Response,
+    find_outcome,
+    may_be_large,
+    refuse_large,
+    write_errors,
+    write_refusal,
 )
-from app.operations.coercing import Unusual, Variables
-from app.operations.documents import Documents
-from app.operations.executing import ProjectingExecutor
-from app.operations.failures import (
-    RequestRefused,
-    format_service_error,
-    format_unforeseen,
-    refuse,
+from app.operations.streams import ChangeStreams
+
+Variables = Mapping[str, Any]
+MUTATION_BY_GET = BadUserInput("Mutations are sent by POST.")
+SUBSCRIPTION_WITHOUT_STREAM = BadUserInput(
+    "A subscription is answered by a stream: send `Accept: text/event-stream` or "
+    '`Accept: multipart/mixed;subscriptionSpec="1.0"`, or ask over a WebSocket with the protocol graphql-transport-ws.'
 )
-from app.operations.operation import Operation
-from app.operations.permissions import Caller, require_permissions
-from app.operations.persisted import DocumentReference
-from app.operations.record import COMPILED, REFERENCE, OperationRecord
-from app.operations.response import Response, Verdict, find_verdict, write_refusal, write_response
-from app.operations.sharing import SharingReader
-from app.operations.variants import find_compiled
-from app.operations.writes import Writes
-from app.schema.context import Context
-from app.schema.schema import SCHEMA
-
-logger = logging.getLogger("attendance.operations")
-
-MOST_VARIABLE_ERRORS = 5
 
 
 class GraphQLRequest(NamedTuple):
-    """A request as the GraphQL-over-HTTP specification has it; `only_queries` for GET.
+    """A request as the GraphQL-over-HTTP specification defines it; `only_queries` is set for GET.
 
-    With a `reference` the query may be left out. `size` is how many bytes its variables came in at most, if known.
+    With a `reference`, `query` may be None. `max_values` is an upper bound of the number of values in the variables,
+    None if it is unknown. A query sees at least the `least_revision` of its site.
     """
 
     query: str | None
@@ -50,22 +56,27 @@ class GraphQLRequest(NamedTuple):
     variables: Variables = MappingProxyType({})
     only_queries: bool = False
     reference: DocumentReference | None = None
-    size: int | None = None
+    max_values: int | None = None
+    least_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class GraphQLService:
-    """What all requests share.
+    """The objects that all requests share.
 
-    These are the documents, the database, the schema's text that gateways ask for, whether operations are compiled,
-    and the writes that run.
+    These are the documents, their compiled operations, the database, the schema's SDL for gateways, the running
+    mutations, the open streams, how long deletions are kept for those who follow the changes, and the lock that is held
+    while a large response is written.
     """
 
     documents: Documents
     database: Database
     sdl: str
-    compiles: bool = True
-    writes: Writes = field(default_factory=Writes)
+    compiled: CompiledOperations = field(default_factory=lambda: CompiledOperations(1000))
+    writes: BackgroundWrites = field(default_factory=BackgroundWrites)
+    streams: ChangeStreams = field(default_factory=ChangeStreams)
+    deletions_kept: timedelta = DELETIONS_KEPT
+    large: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def run_request(
@@ -74,111 +85,88 @@ async def run_request(
     service: GraphQLService,
     record: OperationRecord | None = None,
 ) -> Response:
-    """Answer a request; never raises. When it is cancelled, a read is stopped and a write goes on to its end.
+    """Answer a request; never raises. When it is cancelled, a query is stopped, and a mutation continues to its end.
 
-    `authenticate` gives the caller, or raises Unauthenticated; it is asked only where the operation needs a caller.
-    What becomes of the request is noted in `record`.
+    `authenticate` returns the caller, or raises Unauthenticated; it is called only if the operation needs a caller.
+    `record` receives the site, the outcome and the statistics of the request.
     """
     record = record or OperationRecord()
     try:
-        operation = record.operation = find_operation(request, service.documents)
+        operation = record.operation = service.documents.find(request.query, request.operation_name, request.reference)
         if operation.is_mutation and request.only_queries:
-            return write_refusal(
-                [format_service_error(BadUserInput("Mutations are sent by POST."))], Verdict.MUTATION_REFUSED, record
-            )
-        service.documents.check_request(operation, request.variables, request.size)
-        caller = await admit(operation, authenticate, record)
-        return await run_operation(operation, request.variables, caller, service, record)
-    except RequestRefused as refusal:
-        record.limit = refusal.limit
-        return write_refusal(refusal.errors, find_verdict(refusal.errors, Verdict.REFUSED), record)
+            return write_refusal([format_service_error(MUTATION_BY_GET)], Outcome.MUTATION_REFUSED, record)
+        service.documents.check_request(operation, request.variables, request.max_values)
+        caller = await authorize(operation, authenticate, record) if operation.permissions else None
+        if operation.is_subscription:
+            error = format_service_error(SUBSCRIPTION_WITHOUT_STREAM)
+            return write_refusal([error], Outcome.SUBSCRIPTION_REFUSED, record)
+        compiled, inputs = service.compiled.prepare(operation, request.variables)
+        if caller is not None and not operation.syntax.is_proven:
+            service.documents.prove(operation)
+        reader = None if caller is None else open_site(operation, caller, service, request, record)
+        record.has_run = True
+        most_bytes = operation.most_cost * compiled.record_bytes
+        is_large = most_bytes > LARGE_BYTES and may_be_large(operation, compiled, request.variables)
+        large = service.large if is_large else None
+        running = run_operation(compiled, inputs, reader, service.sdl, request.variables, large=large)
+        result = await (service.writes.run(running, record) if operation.is_mutation else running)
+        if result.failures:
+            return write_errors(result, operation, request.variables, record)
+        body = orjson.dumps({"data": result.data})
+        if len(body) > MAX_BYTES and compiled.steps:
+            return refuse_large(operation, compiled, record)
+        return Response(body, Outcome.EXECUTED)
     except Exception as failure:
-        return write_refusal([format_unforeseen(failure)], Verdict.FAILED, record)
+        return refuse_request(failure, request.variables, service, record)
 
 
-def find_operation(request: GraphQLRequest, documents: Documents) -> Operation:
-    """The operation that a request asks for, by a text, an identifier, or both. Raises RequestRefused."""
-    if request.reference is not None:
-        return documents.find_referred(request.query, request.operation_name, request.reference)
-    assert request.query is not None
-    return documents.find_operation(request.query, request.operation_name)
-
-
-async def admit(
+async def authorize(
     operation: Operation, authenticate: Callable[[], Awaitable[Caller]], record: OperationRecord
-) -> Caller | None:
-    """Who asks for the operation; nobody where it needs none.
+) -> Caller:
+    """The caller of the operation.
 
-    Raises RequestRefused when there is no valid token, or when it does not grant what the operation needs.
+    Raises RequestRefused if there is no valid token, or if it does not grant the permissions that the operation needs.
     """
-    if not operation.permissions:
-        return None
     try:
         caller = await authenticate()
         record.site_id = caller.site_id
-        require_permissions(caller, operation.permissions)
+        if not operation.permissions <= caller.permissions:
+            require_permissions(caller, operation.permissions)
     except ServiceError as error:
         raise refuse(error) from error
     return caller
 
 
-async def run_operation(
-    operation: Operation,
-    variables: Variables,
-    caller: Caller | None,
-    service: GraphQLService,
-    record: OperationRecord,
+def refuse_request(
+    failure: Exception, variables: Variables, service: GraphQLService, record: OperationRecord
 ) -> Response:
-    """Run an operation compiled where that is possible, by reference where it is not, or where it fails.
-
-    Both see the database of the caller's site alone.
-    """
-    may_lag = not operation.is_mutation
-    reader = None if caller is None else SharingReader(service.database, caller.site_id, record, may_lag=may_lag)
-    reason = "off" if caller is not None else "public"
-    if service.compiles and reader is not None:
-        record.path = COMPILED
-        try:
-            compiled, values = find_compiled(operation, variables)
-            body = await compiled.answer(compiled.plan(values), reader, service.sdl)
-        except Unusual as unusual:
-            reason = str(unusual)
-        except ServiceError as error:
-            reason = error.code
-        except Exception as fault:
-            logger.warning("a compiled operation failed; the reference path takes it", exc_info=fault)
-            reason = "fault"
-        else:
-            return Response(body, Verdict.EXECUTED)
-    record.path, record.reason = REFERENCE, reason
-    writer = None if caller is None else AttendanceWriter(service.database, caller.site_id, record)
-    context = None if reader is None or writer is None else Context(reader, writer, operation.most_in_values)
-    document = operation.syntax.read()
-    execution = execute_document(document, operation.name, variables, context, service)
-    result = await (service.writes.run(execution) if operation.is_mutation else execution)
-    return write_response(document, result, record)
+    """The response to a request that is not run, for what has kept it from that."""
+    if isinstance(failure, InputRefused):
+        return refuse_variables(variables, service, record)
+    if isinstance(failure, RequestRefused):
+        record.limit = failure.limit
+        return write_refusal(failure.errors, find_outcome(failure.errors, Outcome.REFUSED), record)
+    return write_refusal([format_unforeseen(failure)], Outcome.FAILED, record)
 
 
-async def execute_document(
-    document: DocumentNode,
-    operation_name: str | None,
-    variables: Variables,
-    context: Context | None,
-    service: GraphQLService,
-) -> ExecutionResult:
-    """The reference path: graphql-core runs the schema's resolvers.
+def refuse_variables(variables: Variables, service: GraphQLService, record: OperationRecord) -> Response:
+    """The response to variables that the operation does not take."""
+    assert record.operation is not None
+    hide_suggestions = not service.documents.introspection
+    refusal = explain_variables(record.operation, variables, hide_suggestions=hide_suggestions)
+    return write_refusal(refusal.errors, Outcome.REFUSED, record)
 
-    Without suggestions, errors of variables do not say what the schema has instead.
-    """
-    result = execute(
-        SCHEMA,
-        document,
-        root_value=service.sdl,
-        context_value=context,
-        variable_values=dict(variables),
-        operation_name=operation_name,
-        executor_class=ProjectingExecutor,
-        max_coercion_errors=MOST_VARIABLE_ERRORS,
-        hide_suggestions=not service.documents.introspection,
-    )
-    return result if isinstance(result, ExecutionResult) else await result
+
+def open_site(
+    operation: Operation, caller: Caller, service: GraphQLService, request: GraphQLRequest, record: OperationRecord
+) -> AttendanceReader:
+    """The reader, or for a mutation the writer, of the caller's site. A mutation does not read from a replica."""
+    if operation.is_mutation:
+        return AttendanceWriter(
+            service.database,
+            caller.site_id,
+            record,
+            deletions_kept=service.deletions_kept,
+            announce=service.streams.wake,
+        )
+    return AttendanceReader(service.database.open_reads(request.least_revision), caller.site_id, record)

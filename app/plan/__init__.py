@@ -1,1 +1,1 @@
-"""What to read, as frozen dataclasses: filters, orders, pages and cursors, planned without a database."""
+"""What to read and to write, as named tuples: filters, orders, pages, cursors, writes. Planning needs no database."""

@@ -1,16 +1,17 @@
-"""Cursors: opaque, URL-safe texts that hold a position in one order of one set of records.
+"""Cursors: opaque, URL-safe texts that encode a position in one order of one set of records.
 
 A cursor is base64url of: version (1 byte), digest of order, perspective and filter (8 bytes), the values of the
-order's keys, and a checksum (4 bytes). Version and digest are the same for a whole connection and fill base64's
-groups of three bytes exactly, so their text is made once and each cursor only appends its own values.
+order's keys, and a checksum (4 bytes). Version and digest are the same for a whole connection. They are 9 bytes, three
+whole groups of base64, so their text is encoded once, and each cursor only appends its own values.
 """
 
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
-from operator import attrgetter, methodcaller
+from operator import attrgetter, itemgetter, methodcaller
 from typing import Any, NamedTuple
 from uuid import UUID
 from zlib import crc32
@@ -18,16 +19,16 @@ from zlib import crc32
 from app.errors import CursorInvalid, CursorMalformed, CursorMismatch
 from app.plan.filter import Filter, Perspective
 from app.plan.order import Order, OrderKey
-from app.plan.properties import GUID_PROPERTIES, STATUSES, Property, Value
+from app.plan.properties import GUID_PROPERTIES, LARGEST_INTEGER, STATUSES, Property, Value
 
 VERSION = b"\x01"
 DIGEST_SIZE = 8
 HEAD_SIZE = len(VERSION) + DIGEST_SIZE
 CHECKSUM_SIZE = 4
 MOST_CHARACTERS = 2000
+CODECS_CACHED = 256
 BASE64_BYTES, BASE64_CHARACTERS = 3, 4
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
-LARGEST_INTEGER = 2**31 - 1
 
 BY_SESSION = OrderKey(Property.SESSION_ID)
 
@@ -35,7 +36,7 @@ Position = tuple[Value, ...]
 
 
 class CursorCodec(NamedTuple):
-    """Writes and reads the cursors of one (order, perspective, filter)."""
+    """Encodes and decodes the cursors of one (order, perspective, filter)."""
 
     order: Order
     head: bytes
@@ -44,70 +45,80 @@ class CursorCodec(NamedTuple):
 
     def encode(self, position: Position) -> str:
         """The cursor of the record whose order keys have these values."""
-        return self.encode_all([(value,) for value in position])[0]
+        return self.encode_rows([position], range(len(position)))[0]
 
-    def encode_all(self, columns: Sequence[Sequence[Value]]) -> list[str]:
-        """The cursors of several records, of which `columns` has the values of each of the order's keys.
+    def encode_rows(self, rows: Sequence[Any], key_positions: Sequence[int]) -> list[str]:
+        """The cursors of rows; `key_positions` are the positions of the order's keys in a row.
 
-        Cursors of one width are turned into text together.
+        Cursors of the same width are encoded together, in one call of base64.
         """
         checksum, head = self.head_checksum, self.head_text
-        tails = list(encode_tails(self.order, columns))
+        tails = encode_tails(self.order, rows, key_positions)
         if BY_SESSION in self.order:
-            sealed = [tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) for tail in tails]
-            return [head + encode_text(each).rstrip("=") for each in sealed]
+            contents = [tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) for tail in tails]
+            return [head + encode_text(content).rstrip("=") for content in contents]
         width = len(tails[0]) + CHECKSUM_SIZE if tails else 0
         padding = bytes(-width % BASE64_BYTES)
-        text = encode_text(b"".join([tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) + padding for tail in tails]))
+        joined = b"".join([tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) + padding for tail in tails])
+        text = b2a_base64(joined, newline=False).translate(URL_SAFE).decode()
         stride = (width + len(padding)) // BASE64_BYTES * BASE64_CHARACTERS
-        kept = -(-width * BASE64_CHARACTERS // BASE64_BYTES)
-        return [head + text[start : start + kept] for start in range(0, len(text), stride or 1)]
-
-    def encode_rows(self, rows: Sequence[Any], key_places: Sequence[int]) -> list[str]:
-        """The cursors of records as they were read, which have the values of the order's keys at these places."""
-        return self.encode_all([[row[place] for row in rows] for place in key_places])
+        length = -(-width * BASE64_CHARACTERS // BASE64_BYTES)
+        return [head + text[start : start + length] for start in range(0, len(text), stride or 1)]
 
     def decode(self, cursor: str, argument: str) -> Position:
-        """The position that a cursor holds.
+        """The position that a cursor encodes.
 
-        Raises CursorInvalid when it is malformed, and CursorMismatch when it is of another order, perspective or
+        Raises CursorInvalid for a malformed cursor, and CursorMismatch for a cursor of another order, perspective or
         filter; both name the argument.
         """
-        content = decode_text(cursor)
-        if content is None:
-            raise CursorMalformed(f"`{argument}` is not a cursor of this service.", argument=argument)
-        if content[:HEAD_SIZE] != self.head:
-            raise CursorMismatch(
-                f"`{argument}` is a cursor of a query with another order, perspective or filter.", argument=argument
-            )
-        position = decode_position(self.order, content[HEAD_SIZE:])
+        content = read_content(cursor, self.head, argument, "order, perspective or filter")
+        position = decode_position(self.order, content)
         if position is None:
             raise CursorInvalid(f"`{argument}` is not a cursor of this service.", argument=argument)
         return position
 
 
-def plan_cursors(order: Order, perspective: Perspective | None, condition: Filter | None) -> CursorCodec:
+@lru_cache(CODECS_CACHED)
+def plan_cursors(order: Order, perspective: Perspective | None, filter_: Filter | None) -> CursorCodec:
     """The codec for the cursors of one connection."""
-    head = VERSION + digest_query(order, perspective, condition)
+    head = VERSION + digest_query(order, perspective, filter_)
     return CursorCodec(order, head, encode_text(head), crc32(head))
 
 
-def digest_query(order: Order, perspective: Perspective | None, condition: Filter | None) -> bytes:
+def digest_query(order: Order, perspective: Perspective | None, filter_: Filter | None) -> bytes:
     """A digest that differs between queries whose records or order differ."""
     parts: list[str] = [f"{key.of}{'-' if key.descending else '+'}" for key in order]
     parts.append("perspective")
     if perspective is not None:
         parts += [perspective.of, str(perspective.value)]
     parts.append("filter")
-    if condition is not None:
-        values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
-        parts += [condition.of, condition.operator, *map(str, values)]
+    if filter_ is not None:
+        values = filter_.value if isinstance(filter_.value, tuple) else (filter_.value,)
+        parts += [filter_.of, filter_.operator, *map(str, values)]
+    return digest_parts(parts)
+
+
+def digest_parts(parts: Sequence[str]) -> bytes:
+    """A digest of texts, which differs if any of them differs."""
     unambiguous = "".join([f"{len(part)}:{part}" for part in parts])
     return blake2b(unambiguous.encode(), digest_size=DIGEST_SIZE).digest()
 
 
+def read_content(cursor: str, head: bytes, argument: str, bound_to: str) -> bytes:
+    """The bytes of a cursor behind its head; `bound_to` says what the head is made of.
+
+    Raises CursorMalformed for a text that is no cursor, and CursorMismatch for a cursor with another head.
+    """
+    content = decode_text(cursor)
+    if content is None:
+        raise CursorMalformed(f"`{argument}` is not a cursor of this service.", argument=argument)
+    if content[:HEAD_SIZE] != head:
+        raise CursorMismatch(f"`{argument}` is a cursor of a query with another {bound_to}.", argument=argument)
+    return content[HEAD_SIZE:]
+
+
 def decode_text(cursor: str) -> bytes | None:
-    """The checked bytes of a cursor without its checksum; None when they are not what this service wrote."""
+    """The bytes of a cursor without its checksum; None for a text that this service cannot have written."""
     if not HEAD_SIZE < len(cursor) <= MOST_CHARACTERS or not cursor.isascii():
         return None
     try:
@@ -140,18 +151,21 @@ ENCODERS: dict[Property, Callable[[Any], bytes]] = {
 }
 
 
-def encode_tails(order: Order, columns: Sequence[Sequence[Value]]) -> Iterable[bytes]:
+def encode_tails(order: Order, rows: Sequence[Any], key_positions: Sequence[int]) -> list[bytes]:
     """The values of the order's keys as bytes, record by record."""
-    encoded = [map(ENCODERS[key.of], column) for key, column in zip(order, columns, strict=True)]
-    return encoded[0] if len(encoded) == 1 else map(b"".join, zip(*encoded, strict=True))
+    if len(order) == 1:
+        return list(map(ENCODERS[order[0].of], map(itemgetter(key_positions[0]), rows)))
+    keys = zip(order, key_positions, strict=True)
+    encoded = [map(ENCODERS[key.of], map(itemgetter(position), rows)) for key, position in keys]
+    return list(map(b"".join, zip(*encoded, strict=True)))
 
 
 def encode_position(order: Order, position: Position) -> bytes:
-    return next(iter(encode_tails(order, [(value,) for value in position])))
+    return encode_tails(order, [position], range(len(position)))[0]
 
 
 def decode_position(order: Order, content: bytes) -> Position | None:
-    """The values of the order's keys; None for content that no record of this service has."""
+    """The values of the order's keys; None for values that no record can have."""
     values: list[Value] = []
     rest = content
     try:
@@ -167,12 +181,12 @@ def decode_position(order: Order, content: bytes) -> Position | None:
 
 
 def is_storable(value: Value) -> bool:
-    """Whether a column can hold the value: a checksum is no signature, so a cursor may be made up."""
+    """Whether a column can hold the value. The checksum is not a signature, so a cursor may be forged."""
     return value <= LARGEST_INTEGER if isinstance(value, int) else "\0" not in str(value)
 
 
 def decode_value(of: Property, content: bytes) -> tuple[Value, bytes]:
-    """The first value of the content, and what follows it."""
+    """The first value of the content, and the rest of the content."""
     if of in GUID_PROPERTIES:
         return UUID(bytes=content[:16]), content[16:]
     if of is Property.NUMBER_OF_ATTENDEES:

@@ -30,15 +30,11 @@ class Perspective(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """One condition on one property; for IN, `value` is a sorted tuple of distinct values."""
+    """One comparison with one property; for IN, `value` is a sorted tuple of distinct values."""
 
     of: Property
     operator: Operator
     value: Value | tuple[Value, ...]
-
-    @property
-    def matches_nothing(self) -> bool:
-        return self.value == ()
 
 
 def plan_perspective(of: Property, text: str, argument: str) -> Perspective:
@@ -51,16 +47,15 @@ def plan_filter(
     operator: Operator,
     value: str | int | Sequence[str | int],
     argument: str,
-    most_in_values: int = MOST_IN_VALUES,
 ) -> Filter | None:
-    """The filter in its simplest form: None where it lets every record pass.
+    """The filter in its simplest form: None if every record passes it.
 
-    Filters of one meaning become equal: `in` of one value is `eq`, and `ne` of a status is `in` of the others.
-    Raises BadUserInput naming the argument for a malformed value, or a list of more values than the most.
+    Filters with the same meaning become equal: `in` of one value is `eq`, and `ne` of a status is `in` of the others.
+    Raises BadUserInput naming the argument for a malformed value, or a list of more than 100.
     """
     if operator is Operator.IN:
         assert isinstance(value, Sequence)
-        values = plan_values(of, value, argument, most_in_values)
+        values = plan_values(of, value, argument)
     elif of is Property.STATUS and operator is Operator.NE:
         values = tuple(status for status in STATUSES if status != value)
     else:
@@ -71,13 +66,12 @@ def plan_filter(
     return Filter(of, Operator.EQ, values[0]) if len(values) == 1 else Filter(of, Operator.IN, values)
 
 
-def plan_values(of: Property, values: Sequence[str | int], argument: str, most: int) -> tuple[Value, ...]:
+def plan_values(of: Property, values: Sequence[str | int], argument: str) -> tuple[Value, ...]:
     """The values of an `in`, sorted and distinct. Raises BadUserInput for too many values, or for a malformed one."""
-    if len(values) > most:
-        raise BadUserInput(f"`{argument}` takes at most {most} values; {len(values)} were given.", argument=argument)
+    if len(values) > MOST_IN_VALUES:
+        raise BadUserInput(
+            f"`{argument}` takes at most {MOST_IN_VALUES} values; {len(values)} were given.", argument=argument
+        )
     parsed: Sequence[Value] | None = find_guids(values) if of in GUID_PROPERTIES else None
-    parsed = parsed or [
-        parse_value(of, value, argument, place=f"; value {position} of the list is not one")
-        for position, value in enumerate(values, start=1)
-    ]
+    parsed = parsed or [parse_value(of, value, f"{argument}.{index}") for index, value in enumerate(values)]
     return tuple(sorted(set(parsed)))

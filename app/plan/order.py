@@ -1,4 +1,4 @@
-"""In which order to read: up to five properties, with `id` as the last tie-breaker."""
+"""The order to read in: up to five properties, with `id` as the last tie-breaker."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ ARGUMENT = "orderBy"
 
 
 class OrderKey(NamedTuple):
-    """A property to order by. Only the number of attendees is ever descending."""
+    """A property to order by. Only the number of attendees can be descending."""
 
     of: Property
     descending: bool = False
@@ -23,7 +23,7 @@ DEFAULT_ORDER: Order = (ID_ASCENDING,)
 
 
 def plan_order(keys: Sequence[OrderKey]) -> Order:
-    """The keys that decide the order: up to and with `id`, which is added when absent, for no two records share it.
+    """The keys up to and including `id`, which is added if it is absent. Keys after `id` have no effect: it is unique.
 
     An empty list is the default order. Raises BadUserInput when a property occurs twice.
     """

@@ -10,6 +10,7 @@ from app.plan.cursor import CursorCodec, Position, plan_cursors
 from app.plan.filter import Filter, Perspective
 from app.plan.order import Order
 from app.plan.properties import Property
+from app.plan.summary import Aggregate
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
@@ -24,8 +25,8 @@ class PageArguments(NamedTuple):
     before: str | None = None
 
 
-class CursorsWanted(StrEnum):
-    """Of which records of a page the cursors are written."""
+class CursorSelection(StrEnum):
+    """The records of a page whose cursors are selected."""
 
     __hash__ = str.__hash__
 
@@ -34,61 +35,91 @@ class CursorsWanted(StrEnum):
     ALL = "all"
 
 
-class PageWants(NamedTuple):
-    """What the caller selected of a page: whether its records, which cursors, which properties, and which flags.
+class PageSelection(NamedTuple):
+    """What a query selects of a page: whether its rows, which cursors, which properties, flags, and figures of rows.
 
-    `rows` says whether records are read, be it for their cursors alone.
+    `rows` says whether rows are read, even if only for their cursors; `revision`, whether the site's revision is. Only
+    rows that stand for groups of records have figures.
     """
 
     rows: bool = False
-    cursors: CursorsWanted = CursorsWanted.NONE
+    cursors: CursorSelection = CursorSelection.NONE
     columns: frozenset[Property] = frozenset()
     has_next: bool = False
     has_previous: bool = False
+    revision: bool = False
+    row_figures: frozenset[Aggregate] = frozenset()
+
+    @property
+    def row(self) -> tuple[Property | Aggregate, ...]:
+        """What a row begins with: the selected properties, then its figures, each as they are declared."""
+        return *list_columns(self.columns), *(figure for figure in Aggregate if figure in self.row_figures)
 
 
-class PagePlan(NamedTuple):
-    """One page of one connection. `perspective` is None for the whole site.
+class ConnectionPlan(NamedTuple):
+    """The records that a connection asks for, their order, and the page of them. Without `perspective`: the whole site.
 
-    `backward` reads the page from the end of the order. `row_limit` is how many rows to read at most: one more than
-    `size` where the page's neighbour is asked for on the side it is read towards, none where nothing is. The flags of
-    the sides that cursors close, `asks_before` and `asks_after`, are answered by a look beyond the cursor.
+    `backward` reads the page from the end of the order.
     """
 
     perspective: Perspective | None
-    condition: Filter | None
+    filter: Filter | None
+    order: Order
+    size: int
+    backward: bool
+    after: Position | None = None
+    before: Position | None = None
+
+    def select(self, selected: PageSelection) -> "PagePlan":
+        """The plan that reads only what is selected of the page."""
+        _, filter_, _, size, backward, after, before = self
+        row_limit = limit_rows(selected, size, backward=backward)
+        asks_before, asks_after = selected.has_previous and after is not None, selected.has_next and before is not None
+        needs_statement = row_limit > 0 or asks_before or asks_after or selected.revision
+        if filter_ is not None and filter_.value == ():
+            row_limit, asks_before, asks_after, needs_statement = 0, False, False, selected.revision
+        return PagePlan(*self, selected, row_limit, asks_before, asks_after, needs_statement)
+
+
+class PagePlan(NamedTuple):
+    """A page of a connection, and what to read of it.
+
+    `row_limit` is the maximum number of rows to read: 0 if no rows are needed, and `size` + 1 if the flag of the side
+    that is read towards is selected. `asks_before` and `asks_after` say that a flag is selected which needs a probe
+    beyond the cursor `after` or `before`. `needs_statement` is False if nothing can match or nothing is selected.
+    """
+
+    perspective: Perspective | None
+    filter: Filter | None
     order: Order
     size: int
     backward: bool
     after: Position | None
     before: Position | None
-    wants: PageWants
+    selected: PageSelection
     row_limit: int
     asks_before: bool
     asks_after: bool
+    needs_statement: bool
 
     @property
     def cursors(self) -> CursorCodec:
-        return plan_cursors(self.order, self.perspective, self.condition)
-
-    @property
-    def needs_statement(self) -> bool:
-        is_empty = self.condition is not None and self.condition.matches_nothing
-        return not is_empty and (self.row_limit > 0 or self.asks_before or self.asks_after)
+        return plan_cursors(self.order, self.perspective, self.filter)
 
     @property
     def columns(self) -> tuple[Property, ...]:
-        """The properties to read: the selected ones, and behind them those that only the order needs."""
-        return list_all_columns(self.wants.columns, self.order)
+        """The properties to read: the selected ones, then those that only the order needs."""
+        return list_all_columns(self.selected.columns, self.order)
 
-    @property
-    def key_places(self) -> tuple[int, ...]:
-        """Where a row has the values of the order's keys."""
-        return find_places(self.wants.columns, self.order)
+
+def limit_rows(selected: PageSelection, size: int, *, backward: bool) -> int:
+    """How many rows to read: one more than the page if the flag of the side that is read towards is selected."""
+    probes_further = selected.has_previous if backward else selected.has_next
+    return size + 1 if probes_further else size if selected.rows else 0
 
 
 def list_columns(selected: Container[Property]) -> tuple[Property, ...]:
-    """Selected properties, always in the same sequence."""
+    """The selected properties, in the order in which `Property` declares them."""
     return tuple(of for of in Property if of in selected)
 
 
@@ -98,44 +129,27 @@ def list_all_columns(selected: frozenset[Property], order: Order) -> tuple[Prope
 
 
 @lru_cache
-def find_places(selected: frozenset[Property], order: Order) -> tuple[int, ...]:
+def find_key_positions(selected: frozenset[Property], order: Order) -> tuple[int, ...]:
     columns = list_all_columns(selected, order)
     return tuple(columns.index(key.of) for key in order)
 
 
-def plan_page(
-    perspective: Perspective | None,
-    condition: Filter | None,
-    order: Order,
-    arguments: PageArguments,
-    wants: PageWants,
-    cursors: CursorCodec | None = None,
-) -> PagePlan:
-    """The page that the arguments of a connection ask for, whose `cursors` need not be planned where they are given.
+def plan_connection(
+    perspective: Perspective | None, filter_: Filter | None, order: Order, page: PageArguments
+) -> ConnectionPlan:
+    """The page that the arguments of a connection ask for.
 
     Follows "Pagination algorithm" of the Relay Cursor Connections specification. Raises BadUserInput for a size that
-    is negative, above 100 or given at both ends, CursorInvalid and CursorMismatch for a cursor that cannot be used.
+    is negative, above 100 or given as both `first` and `last`, CursorInvalid and CursorMismatch for an unusable cursor.
     """
-    size, backward = plan_size(arguments.first, arguments.last)
-    after = before = None
-    if arguments.after is not None or arguments.before is not None:
-        codec = cursors or plan_cursors(order, perspective, condition)
-        after = None if arguments.after is None else codec.decode(arguments.after, "after")
-        before = None if arguments.before is None else codec.decode(arguments.before, "before")
-    probes_further = wants.has_previous if backward else wants.has_next
-    return PagePlan(
-        perspective,
-        condition,
-        order,
-        size,
-        backward,
-        after,
-        before,
-        wants,
-        row_limit=size + 1 if probes_further else size if wants.rows else 0,
-        asks_before=wants.has_previous and after is not None,
-        asks_after=wants.has_next and before is not None,
-    )
+    first, after, last, before = page
+    size, backward = plan_size(first, last)
+    if after is None and before is None:
+        return ConnectionPlan(perspective, filter_, order, size, backward)
+    codec = plan_cursors(order, perspective, filter_)
+    start = None if after is None else codec.decode(after, "after")
+    end = None if before is None else codec.decode(before, "before")
+    return ConnectionPlan(perspective, filter_, order, size, backward, start, end)
 
 
 def plan_size(first: int | None, last: int | None) -> tuple[int, bool]:

@@ -1,4 +1,4 @@
-"""The properties of an attendance record, and how a caller's values for them are read."""
+"""The properties of an attendance record, and the checks of values that callers give for them."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ Value = UUID | str | int
 class Property(StrEnum):
     """A property of a record; the value is its name in rows.
 
-    It hashes as that name does, for plans are looked up by their properties, and an enum's own hash takes a call.
+    It hashes like that name: plans are keys of caches, and hashing an enum would take a Python call.
     """
 
     __hash__ = str.__hash__
@@ -34,27 +34,32 @@ class Property(StrEnum):
 
 GUID_PROPERTIES = frozenset({Property.ID, Property.BOOKING_ID})
 STATUSES = ("ATTENDED", "NOT_ATTENDED", "NOT_SET")
+LONGEST_SESSION_ID = 250
+LARGEST_INTEGER = 2**31 - 1
+SMALLEST_INTEGER = -(2**31)
 
 
-def parse_guid(text: str, argument: str, *, place: str = "") -> UUID:
-    """Read a GUID in its canonical form, in either case.
-
-    `place` says where in a list it stands. Raises BadUserInput naming the argument.
-    """
-    return UUID(check_guid(text, argument, place=place))
+def parse_guid(text: str, argument: str) -> UUID:
+    """Read a GUID in its canonical form, in either case. Raises BadUserInput naming the argument."""
+    return UUID(check_guid(text, argument))
 
 
-def check_guid(text: str, argument: str, *, place: str = "") -> str:
-    """The text of a GUID as it is written everywhere, in lower case. Raises BadUserInput naming the argument."""
+def check_guid(text: str, argument: str) -> str:
+    """The text of a GUID in lower case. Raises BadUserInput naming the argument."""
     if GUID_PATTERN.fullmatch(text) is None:
         raise BadUserInput(
-            f"`{argument}` takes a GUID such as 01890a5d-ac96-774b-bcce-b302099a8057{place}.", argument=argument
+            f"`{argument}` takes a GUID such as 01890a5d-ac96-774b-bcce-b302099a8057.", argument=argument
         )
     return text.lower()
 
 
+def check_guids(given: Sequence[str], argument: str) -> list[str]:
+    """The texts of GUIDs in lower case. Raises BadUserInput naming the first item that is no GUID, such as `ids.2`."""
+    return find_guids(given) or [check_guid(text, f"{argument}.{index}") for index, text in enumerate(given)]
+
+
 def find_guids(given: Sequence[Any]) -> list[str] | None:
-    """The same of many at once; None unless each of them is the text of a GUID."""
+    """The texts of GUIDs in lower case, checked in one pass; None if any item is not the text of a GUID."""
     try:
         joined = " ".join(given).lower()
     except TypeError:
@@ -63,11 +68,32 @@ def find_guids(given: Sequence[Any]) -> list[str] | None:
     return found if len(found) == len(given) and GUIDS_PATTERN.fullmatch(joined + " ") else None
 
 
-def parse_text(text: str, argument: str, *, place: str = "") -> str:
-    """Check that Postgres can hold a text. Raises BadUserInput naming the argument."""
-    if "\0" in text or not (text.isascii() or SURROGATE_PATTERN.search(text) is None):
-        raise BadUserInput(f"`{argument}` holds a character that cannot be stored{place}.", argument=argument)
+def is_storable_text(text: str) -> bool:
+    """Whether Postgres can store a text: it cannot store a null character or a lone surrogate."""
+    return "\0" not in text and (text.isascii() or SURROGATE_PATTERN.search(text) is None)
+
+
+def parse_text(text: str, argument: str) -> str:
+    """Check that Postgres can store a text. Raises BadUserInput naming the argument."""
+    if not is_storable_text(text):
+        raise BadUserInput(f"`{argument}` holds a character that cannot be stored.", argument=argument)
     return text
+
+
+def check_session_id(text: str, argument: str) -> str:
+    """The id of a session: 1 to 250 characters that Postgres can store. Raises BadUserInput naming the argument."""
+    parse_text(text, argument)
+    if not 1 <= len(text) <= LONGEST_SESSION_ID:
+        raise BadUserInput(
+            f"`{argument}` takes 1 to {LONGEST_SESSION_ID} characters, not {len(text)}.", argument=argument
+        )
+    return text
+
+
+def are_session_ids(texts: Sequence[str]) -> bool:
+    """Whether `check_session_id` accepts all of these texts, of which there is at least one, checked in one pass."""
+    lengths = set(map(len, texts))
+    return 1 <= min(lengths) <= max(lengths) <= LONGEST_SESSION_ID and is_storable_text("".join(texts))
 
 
 PARSERS: dict[Property, Callable[..., Value]] = {
@@ -77,7 +103,7 @@ PARSERS: dict[Property, Callable[..., Value]] = {
 }
 
 
-def parse_value(of: Property, value: str | int, argument: str, *, place: str = "") -> Value:
-    """Read a caller's value of a property; a GUID stays a text. Raises BadUserInput naming the argument."""
+def parse_value(of: Property, value: str | int, argument: str) -> Value:
+    """Check a caller's value for a property; a GUID stays a text. Raises BadUserInput naming the argument."""
     parse = PARSERS.get(of)
-    return value if parse is None else parse(value, argument, place=place)
+    return value if parse is None else parse(value, argument)

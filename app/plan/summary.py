@@ -1,4 +1,4 @@
-"""What to add up over all records that match, whatever the page."""
+"""Which figures to compute over all records that match, not only over those of the page."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -22,12 +22,12 @@ class SummaryPlan(NamedTuple):
     """The figures to compute for one connection; `aggregates` is what was selected."""
 
     perspective: Perspective | None
-    condition: Filter | None
+    filter: Filter | None
     aggregates: frozenset[Aggregate]
 
     @property
     def needs_statement(self) -> bool:
-        is_empty = self.condition is not None and self.condition.matches_nothing
+        is_empty = self.filter is not None and self.filter.value == ()
         return bool(self.aggregates) and not is_empty
 
 

@@ -1,1 +1,1 @@
-"""The GraphQL schema: Strawberry types, inputs and resolvers, which plan and hand over to the use cases."""
+"""The GraphQL schema: Strawberry types, inputs and resolvers. Resolvers return plans."""

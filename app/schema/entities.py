@@ -1,105 +1,81 @@
-"""Federated entities: representations of any number are resolved together, each to its own result or error."""
+"""Federated entities: all representations of a request are resolved together, each to its own result or error."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import strawberry
 from strawberry.federation.schema import FederationAny
 
 from app.errors import BadUserInput
-from app.plan.properties import check_guid, find_guids, parse_text
-from app.plan.write import LONGEST_SESSION_ID
+from app.plan.properties import check_guid, check_session_id, find_guids
+from app.plan.records import EntitiesPlan, EntityGroup
 from app.schema.permissions import METADATA_KEY, Permission
-from app.schema.selection import ResolveInfo, select_columns, selections_of
-from app.schema.types import Attendance, Booking, Session, build_attendance
+from app.schema.sources import SOURCE_KEY, Part, Value, sourced
+from app.schema.types import Attendance, Booking, Session
 
 MOST_REPRESENTATIONS = 1000
 ARGUMENT = "representations"
-TYPE_ARGUMENT = f"{ARGUMENT}.__typename"
-KEY_ARGUMENT = f"{ARGUMENT}.id"
 TYPE_NAMES = ATTENDANCE, BOOKING, SESSION = ("Attendance", "Booking", "Session")
-
-GUID_TYPES = frozenset({ATTENDANCE, BOOKING})
+GUID_TYPES = (ATTENDANCE, BOOKING)
+NO_ERRORS: Mapping[int, BadUserInput] = {}
 
 AnyEntity = Annotated[Attendance | Booking | Session, strawberry.union("_Entity")]
 
 
-class References(NamedTuple):
-    """The entities that representations refer to: the names of their types, in the order of the representations.
-
-    `groups` has for each type, in the same order, the keys as this service writes them and the texts that were given.
-    """
-
-    names: Sequence[str]
-    groups: Mapping[str, tuple[Sequence[str], Sequence[str]]]
-
-
 @strawberry.type(name="_Service", description="What a gateway asks of a subgraph before anything else.")
 class SubgraphService:
-    sdl: str = strawberry.field(description="The subgraph's schema.")
+    sdl: str = sourced(Value("sdl"), "The subgraph's schema.")
 
 
-def describe_service(info: ResolveInfo) -> SubgraphService:
-    """The subgraph's schema, as this process was told to show it."""
-    return SubgraphService(sdl=info.root_value)
+def plan_entities(root: None, representations: list[FederationAny]) -> Any:  # noqa: ARG001
+    """The entities of the representations, in their order, with an error for each malformed one.
 
-
-async def resolve_entities(info: ResolveInfo, representations: list[FederationAny]) -> list[AnyEntity | None]:
-    """The entities of the representations, in their order, with an error in the place of each that is malformed.
-
-    Bookings and sessions belong to other subgraphs: any well-formed id has a stub. Records are read by one statement.
+    Bookings and sessions belong to other subgraphs, so any well-formed id resolves to a reference.
     Follows "Resolving entities" of the Apollo Federation subgraph specification.
     Raises BadUserInput for more than 1,000 representations.
     """
-    check_count(representations)
-    stubs = [build_stub(representation) for representation in representations]
-    records = await load_attendances(info, [each for each in stubs if isinstance(each, str)])
-    entities: list[Any] = [records[each] if isinstance(each, str) else each for each in stubs]
-    return entities
-
-
-def check_count(representations: Sequence[object]) -> None:
-    """Raise BadUserInput for more than 1,000 representations."""
-    if len(representations) > MOST_REPRESENTATIONS:
+    given: Sequence[Any] = representations
+    if len(given) > MOST_REPRESENTATIONS:
         raise BadUserInput(
-            f"`{ARGUMENT}` takes at most {MOST_REPRESENTATIONS} items; {len(representations)} were given.",
-            argument=ARGUMENT,
+            f"`{ARGUMENT}` takes at most {MOST_REPRESENTATIONS} items; {len(given)} were given.", argument=ARGUMENT
         )
+    return plan_same_type(given) or plan_each(given)
 
 
-def build_stub(representation: object) -> Booking | Session | str | BadUserInput:
-    """What a representation stands for: a stub, the id of a record, or the error of a malformed one."""
+def plan_same_type(given: Sequence[Any]) -> EntitiesPlan | None:
+    """The plan for well-formed representations that are all of bookings, or all of records; None for any others."""
     try:
-        of, key, text = read_reference(representation)
-    except BadUserInput as malformed:
-        return malformed
-    if of == ATTENDANCE:
-        return key
-    return (Booking if of == BOOKING else Session)(id=strawberry.ID(text))
-
-
-def read_references(representations: Sequence[Any]) -> References:
-    """The entities that representations refer to, at once where all are bookings or records. Raises BadUserInput."""
-    try:
-        names = [given["__typename"] for given in representations]
-        texts = [given["id"] for given in representations]
-        keys = find_guids(texts)
-        if keys is not None and names[0] in GUID_TYPES and names.count(names[0]) == len(names):
-            return References(names, {names[0]: (keys, texts)})
+        types = [each["__typename"] for each in given]
+        texts = [each["id"] for each in given]
     except (KeyError, TypeError):
-        pass  # What is malformed is told below, each by itself.
+        return None
+    keys = find_guids(texts)
+    if keys is None or types[0] not in GUID_TYPES or types.count(types[0]) < len(types):
+        return None
+    return EntitiesPlan(types, {types[0]: EntityGroup(keys, texts)}, NO_ERRORS)
+
+
+def plan_each(given: Sequence[Any]) -> EntitiesPlan:
+    """The plan for representations of any types, each checked by itself."""
     groups: dict[str, tuple[list[str], list[str]]] = {}
-    names = []
-    for of, key, text in map(read_reference, representations):
-        names.append(of)
-        same_keys, same_texts = groups.setdefault(of, ([], []))
-        same_keys.append(key)
-        same_texts.append(text)
-    return References(names, groups)
+    types: list[str | None] = []
+    errors: dict[int, BadUserInput] = {}
+    for position, each in enumerate(given):
+        try:
+            type_name, key, text = read_reference(each, f"{ARGUMENT}.{position}")
+        except BadUserInput as malformed:
+            errors[position] = malformed
+            types.append(None)
+            continue
+        keys, texts = groups.setdefault(type_name, ([], []))
+        keys.append(key)
+        texts.append(text)
+        types.append(type_name)
+    return EntitiesPlan(types, {name: EntityGroup(*group) for name, group in groups.items()}, errors)
 
 
-def read_reference(representation: object) -> tuple[str, str, str]:
-    """The name of an entity's type, its key as this service writes it, and the text that was given.
+def read_reference(representation: object, argument: str) -> tuple[str, str, str]:
+    """The name of an entity's type, its key in canonical form, and its id as the caller wrote it.
 
     Raises BadUserInput for a malformed representation.
     """
@@ -107,33 +83,30 @@ def read_reference(representation: object) -> tuple[str, str, str]:
     type_name, key = given.get("__typename"), given.get("id")
     if type_name not in TYPE_NAMES:
         known = ", ".join(TYPE_NAMES)
-        raise BadUserInput(f"A representation has one of {known} as its `__typename`.", argument=TYPE_ARGUMENT)
+        raise BadUserInput(
+            f"A representation has one of {known} as its `__typename`.", argument=f"{argument}.__typename"
+        )
+    if type(key) is int:
+        key = str(key)
     if not isinstance(key, str):
-        raise BadUserInput(f"A representation of {type_name} has a text as its `id`.", argument=KEY_ARGUMENT)
-    if type_name == SESSION:
-        if not 1 <= len(parse_text(key, KEY_ARGUMENT)) <= LONGEST_SESSION_ID:
-            raise BadUserInput(f"A session's `id` has 1 to {LONGEST_SESSION_ID} characters.", argument=KEY_ARGUMENT)
-        return SESSION, key, key
-    return type_name, check_guid(key, KEY_ARGUMENT), key
-
-
-async def load_attendances(info: ResolveInfo, ids: Sequence[str]) -> dict[str, Attendance | None]:
-    """The records of the caller's site by their ids, None for each that it does not have."""
-    columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes, of="Attendance"))
-    rows = await info.context.load_records(ids, columns)
-    return {each: None if row is None else build_attendance(row) for each, row in zip(ids, rows, strict=True)}
+        raise BadUserInput(f"A representation of {type_name} has a string as its `id`.", argument=f"{argument}.id")
+    check = check_session_id if type_name == SESSION else check_guid
+    return type_name, check(key, f"{argument}.id"), key
 
 
 @strawberry.type
 class SubgraphQuery:
-    """The root fields of a subgraph. Its schema is public; its entities need what reading needs."""
+    """The root fields of a subgraph. Its schema is public; its entities need the permission to read."""
 
     service: SubgraphService = strawberry.field(
-        name="_service", resolver=describe_service, metadata={METADATA_KEY: None}, description="The subgraph itself."
+        name="_service",
+        metadata={METADATA_KEY: None, SOURCE_KEY: Part()},
+        description="The subgraph itself.",
     )
     entities: list[AnyEntity | None] = strawberry.field(
         name="_entities",
-        resolver=resolve_entities,
+        resolver=plan_entities,
+        graphql_type=list[AnyEntity | None],
         metadata={METADATA_KEY: Permission.READ},
         description="The entities of other subgraphs' references, in their order.",
     )

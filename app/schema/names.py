@@ -1,4 +1,4 @@
-"""How the properties of a record are called in GraphQL."""
+"""The GraphQL names of a record's properties and orders, and of the groupings of absences."""
 
 from app.plan.order import OrderKey
 from app.plan.properties import Property
@@ -13,11 +13,6 @@ FIELD_NAMES = {
     Property.UPDATED_AT: "updatedAt",
 }
 PROPERTIES_OF_FIELDS = {name: of for of, name in FIELD_NAMES.items()}
-COLUMNS_OF_FIELDS = {
-    **PROPERTIES_OF_FIELDS,
-    "booking": Property.BOOKING_ID,
-    "session": Property.SESSION_ID,
-}
 ORDER_KEYS = {
     "ID_ASC": OrderKey(Property.ID),
     "BOOKING_ID_ASC": OrderKey(Property.BOOKING_ID),
@@ -26,3 +21,4 @@ ORDER_KEYS = {
     "NUMBER_OF_ATTENDEES_ASC": OrderKey(Property.NUMBER_OF_ATTENDEES),
     "NUMBER_OF_ATTENDEES_DESC": OrderKey(Property.NUMBER_OF_ATTENDEES, descending=True),
 }
+GROUPINGS = {"BOOKING": Property.BOOKING_ID, "SESSION": Property.SESSION_ID}

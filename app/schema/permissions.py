@@ -1,4 +1,4 @@
-"""What a root field needs, and which scopes grant it: declared once, beside the fields."""
+"""The permissions that root fields need, and the scopes that grant them."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,7 +9,7 @@ from strawberry.federation.schema_directives import RequiresScopes
 
 
 class Permission(Enum):
-    """What a caller must be allowed to do before a root field is run."""
+    """What a caller must be allowed to do to run a root field."""
 
     READ = "read"
     WRITE = "write"
@@ -43,8 +43,8 @@ def require_scopes(permission: Permission) -> RequiresScopes:
     return RequiresScopes(scopes=[[scope.id] for scope in SCOPES if permission in scope.grants])
 
 
-def root_field(permission: Permission, description: str, *, gives: type | None = None) -> Any:
-    """A root field, which declares the permission that it needs; `gives` is its type where its resolver awaits it."""
+def root_field(permission: Permission, description: str, *, gives: Any = None) -> Any:
+    """A root field with the permission that it needs. `gives` is its GraphQL type: its resolver returns a plan."""
     return strawberry.field(
         description=description,
         metadata={METADATA_KEY: permission},

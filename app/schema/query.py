@@ -1,28 +1,36 @@
 """The root fields that read; each declares the permission it needs."""
 
-from collections.abc import Awaitable
-
 import strawberry
 
+from app.plan.absences import MINIMUM_MISSED_SHARE, MINIMUM_RECORDED, AbsencesPlan, plan_absences
+from app.plan.changes import ChangesPlan, plan_changes
+from app.plan.page import ConnectionPlan, PageArguments, plan_connection
 from app.plan.properties import check_guid
-from app.schema.arguments import collect_arguments, read_connection_arguments, read_ids, read_perspective
-from app.schema.connecting import read_connection
+from app.plan.records import RecordsPlan
+from app.schema.absences import AbsenceConnection
+from app.schema.arguments import read_grouping, read_ids, read_order
+from app.schema.changes import AttendanceChanges
 from app.schema.entities import SubgraphQuery
 from app.schema.inputs import (
+    DEFAULT_GROUPING,
+    DEFAULT_ORDER_NAMES,
     AfterArgument,
-    AttendanceOrder,
     BeforeArgument,
+    ChangesAfterArgument,
+    ChangesFirstArgument,
     FilterArgument,
     FirstArgument,
+    GroupingArgument,
     IdArgument,
     IdsArgument,
     LastArgument,
+    MinimumMissedShareArgument,
+    MinimumRecordedArgument,
     OrderArgument,
     PerspectiveArgument,
 )
 from app.schema.permissions import Permission, root_field
-from app.schema.selection import RECORD, ResolveInfo, select_columns, selections_of
-from app.schema.types import Attendance, AttendanceConnection, Node, build_attendance, build_connection
+from app.schema.types import Attendance, AttendanceConnection, Node
 
 
 @strawberry.type
@@ -30,9 +38,10 @@ class Query(SubgraphQuery):
     @root_field(
         Permission.READ,
         "One attendance record of the caller's site, or null when the site has none with this id.",
+        gives=Attendance | None,
     )
-    async def attendance(self, info: ResolveInfo, id: IdArgument) -> Attendance | None:  # noqa: A002
-        return await read_record(info, id, "id")
+    def attendance(self, id: IdArgument) -> RecordsPlan:  # noqa: A002
+        return RecordsPlan([check_guid(id, "id")])
 
     @root_field(
         Permission.READ,
@@ -42,45 +51,62 @@ class Query(SubgraphQuery):
     )
     def attendances(
         self,
-        info: ResolveInfo,
-        perspective: PerspectiveArgument = strawberry.UNSET,
-        filter: FilterArgument = strawberry.UNSET,  # noqa: A002
-        order_by: OrderArgument = [AttendanceOrder.ID_ASC],  # noqa: B006
-        first: FirstArgument = strawberry.UNSET,
-        after: AfterArgument = strawberry.UNSET,
-        last: LastArgument = strawberry.UNSET,
-        before: BeforeArgument = strawberry.UNSET,
-    ) -> Awaitable[AttendanceConnection]:
-        given = collect_arguments(
-            perspective=perspective,
-            filter=filter,
-            orderBy=order_by,
-            first=first,
-            after=after,
-            last=last,
-            before=before,
-        )
-        request = read_connection_arguments(given, info.context.most_in_values)
-        return build_connection(read_connection(info, read_perspective(given.get("perspective")), request))
+        perspective: PerspectiveArgument = None,
+        filter: FilterArgument = None,  # noqa: A002
+        order_by: OrderArgument = DEFAULT_ORDER_NAMES,
+        first: FirstArgument = None,
+        after: AfterArgument = None,
+        last: LastArgument = None,
+        before: BeforeArgument = None,
+    ) -> ConnectionPlan:
+        return plan_connection(perspective, filter, read_order(order_by), PageArguments(first, after, last, before))
 
     @root_field(
         Permission.READ,
         "Relay's refetch field. Ids that do not exist, or that another site holds, give null.",
+        gives=Node | None,
     )
-    async def node(self, info: ResolveInfo, id: IdArgument) -> Node | None:  # noqa: A002
-        return await read_record(info, id, "id")
+    def node(self, id: IdArgument) -> RecordsPlan:  # noqa: A002
+        return RecordsPlan([check_guid(id, "id")])
 
     @root_field(
         Permission.READ,
         "Relay's refetch field for several ids (at most 100), in the order asked.",
+        gives=list[Node | None],
     )
-    async def nodes(self, info: ResolveInfo, ids: IdsArgument) -> list[Node | None]:
-        columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes, RECORD))
-        rows = await info.context.load_records(read_ids(ids), columns)
-        return [None if row is None else build_attendance(row) for row in rows]
+    def nodes(self, ids: IdsArgument) -> RecordsPlan:
+        return RecordsPlan(read_ids(ids))
 
+    @root_field(
+        Permission.READ,
+        "What has changed since a cursor, each record once, in the order of its last change. Without `after` from the\n"
+        "beginning: a full copy. Go on with `cursor` while `hasMore`, and with the same cursor at any later time.",
+        gives=AttendanceChanges,
+    )
+    def attendance_changes(
+        self,
+        perspective: PerspectiveArgument = None,
+        after: ChangesAfterArgument = None,
+        first: ChangesFirstArgument = None,
+    ) -> ChangesPlan:
+        return plan_changes(perspective, after, first)
 
-async def read_record(info: ResolveInfo, text: str, argument: str) -> Attendance | None:
-    columns = select_columns(selections_of(info.raw).group_by_name(info.raw.field_nodes, RECORD))
-    row = await info.context.load_record(check_guid(text, argument), columns)
-    return None if row is None else build_attendance(row)
+    @root_field(
+        Permission.READ,
+        "Who takes spots and does not come: bookings, or sessions, by the share of attendances that were missed, the "
+        "largest first.\n"
+        "Without `first` and `last` a page holds 50 absences; it never holds more than 100.",
+        gives=AbsenceConnection,
+    )
+    def absences(
+        self,
+        by: GroupingArgument = DEFAULT_GROUPING,
+        minimum_recorded: MinimumRecordedArgument = MINIMUM_RECORDED,
+        minimum_missed_share: MinimumMissedShareArgument = MINIMUM_MISSED_SHARE,
+        first: FirstArgument = None,
+        after: AfterArgument = None,
+        last: LastArgument = None,
+        before: BeforeArgument = None,
+    ) -> AbsencesPlan:
+        page = PageArguments(first, after, last, before)
+        return plan_absences(read_grouping(by), minimum_recorded, minimum_missed_share, page)

@@ -1,1 +1,1 @@
-"""Plans rendered as SQL text with numbered parameters; nothing here sends it."""
+"""Renders plans as SQL text with numbered parameters; `app.database` sends it."""

@@ -7,7 +7,14 @@ from app.plan.properties import GUID_PROPERTIES, Property
 from app.sql.fragment import Fragment, join, sql
 
 TABLE = sql('"attendance"')
+DELETIONS = sql('"attendance_deletion"')
+REVISIONS = sql('"site_revision"')
+TOTALS = sql('"site_totals"')
 SITE = sql('"site_id"')
+REVISION_NAME = "revision"
+REVISION = sql(f'"{REVISION_NAME}"')
+DELETED_AT = sql('"deleted_at"')
+PRUNED_THROUGH = sql('"deletions_pruned_through"')
 COLUMNS = {of: sql(f'"{of.value}"') for of in Property}
 DESCENDING_COLUMNS = {Property.NUMBER_OF_ATTENDEES: sql('"number_of_attendees_descending"')}
 COLUMN_TYPES = {
@@ -20,9 +27,9 @@ COLUMN_TYPES = {
 
 
 def name_texts(columns: Iterable[Property]) -> Fragment:
-    """Columns of rows that have been read, GUIDs as their texts: those are what a response holds.
+    """Output columns, with GUIDs cast to text, as a response has them.
 
-    No ORDER BY may stand beside them, for it would sort by the texts.
+    A SELECT with these outputs must not have an ORDER BY of its own: it would sort by the texts.
     """
     return join(
         ", ",
@@ -40,5 +47,5 @@ def name_order_column(key: OrderKey) -> Fragment:
 
 
 def name_order_output(key: OrderKey) -> Fragment:
-    """The same of a row that has been read, which holds the property itself."""
+    """The same key as an expression over output columns, which hold the property itself."""
     return sql("-{}", COLUMNS[key.of]) if key.descending else COLUMNS[key.of]

@@ -1,15 +1,20 @@
-"""SQL fragments that know where their values come from: text never holds one, and `$n` is numbered once, at the end."""
+"""SQL fragments with parameters in place of values: the text never holds a value, and `$n` is numbered at the end."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import repeat
+from operator import call
 from typing import Any, NamedTuple
+
+# How many rendered shapes of statements each cache keeps.
+MOST_TEMPLATES = 2_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
-    """A value of a statement, and how it is read from what the statement is bound to.
+    """A value of a statement, which `read` gets from the object that the statement is bound to.
 
-    Wherever the same parameter stands, it gets the same `$n`.
+    All occurrences of the same parameter share one `$n`.
     """
 
     read: Callable[[Any], object]
@@ -24,30 +29,14 @@ class Statement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A statement without its values, made once for all plans of a shape."""
+    """A statement without its values, rendered once for all plans of the same shape."""
 
     text: str
-    parameters: tuple[Parameter, ...]
+    readers: tuple[Callable[[Any], object], ...]
 
     def bind(self, values: object) -> Statement:
-        """The statement for these values, of the kind that the template's parameters read."""
-        return Statement(self.text, tuple([parameter.read(values) for parameter in self.parameters]))
-
-
-class Templates:
-    """The templates of the shapes that were seen so far; all are forgotten when there are too many."""
-
-    def __init__(self, most: int = 2_000) -> None:
-        self._most = most
-        self._kept: dict[Hashable, Template] = {}
-
-    def find(self, shape: Hashable, build: Callable[[], Template]) -> Template:
-        template = self._kept.get(shape)
-        if template is None:
-            if len(self._kept) >= self._most:
-                self._kept.clear()
-            template = self._kept[shape] = build()
-        return template
+        """The statement with the values that its parameters read from this object."""
+        return Statement(self.text, tuple(map(call, self.readers, repeat(values))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +53,13 @@ class Fragment:
         text = "".join(
             [part if isinstance(part, str) else f"${numbers.setdefault(part, len(numbers) + 1)}" for part in self.parts]
         )
-        return Template(text, tuple(numbers))
+        return Template(text, tuple(parameter.read for parameter in numbers))
 
 
 def sql(template: str, *values: Fragment | Parameter) -> Fragment:
     """A fragment from a text in which each `{}` takes the next fragment or parameter.
 
-    The template is a constant of the code; whatever comes from a caller is read by a `Parameter`.
+    The template is a constant of the code. Values from callers never enter it: a `Parameter` reads them.
     """
     texts = template.split("{}")
     assert len(texts) == len(values) + 1, template

@@ -1,21 +1,23 @@
-"""Plans of pages as statements: one for a page, and one for the same connection of any number of parents."""
+"""Renders page plans as statements: one for a page, and one for the same connection of any number of parents."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from uuid import UUID
 
-from app.plan.page import CursorsWanted, PagePlan
+from app.bounded_cache import BoundedCache
+from app.plan.page import CursorSelection, PagePlan
 from app.plan.properties import Property, Value
 from app.plan.summary import SummaryPlan
-from app.sql.catalogue import COLUMNS, name_texts
+from app.sql.catalogue import COLUMNS, REVISION, REVISIONS, name_texts
 from app.sql.conditions import (
     Bound,
     bound_at,
     where_beyond,
     where_from,
     where_short_of,
+    where_site,
 )
 from app.sql.figures import select_figures
-from app.sql.fragment import Fragment, Statement, Template, Templates, join, sql
+from app.sql.fragment import MOST_TEMPLATES, Fragment, Statement, Template, join, sql
 from app.sql.slices import (
     WANTED,
     Source,
@@ -26,28 +28,40 @@ from app.sql.slices import (
     select_records,
     unnest_values,
 )
-from app.sql.values import MANY_VALUES, SITE_VALUE, shape_page, shape_summary, values_of
+from app.sql.values import MANY_VALUES, SITE_VALUE, Values
 
-PAGES = Templates()
-CONNECTIONS = Templates()
+PAGES: BoundedCache[Hashable, Template] = BoundedCache(MOST_TEMPLATES)
+CONNECTIONS: BoundedCache[Hashable, Template] = BoundedCache(MOST_TEMPLATES)
 
 HAS_BEFORE = "has_before"
 HAS_AFTER = "has_after"
+SITE_REVISION = "site_revision"
+SELECT_REVISION = sql("SELECT {} FROM {} WHERE {}", REVISION, REVISIONS, where_site(SITE_VALUE))
 PARENT_POSITION = "parent_position"
 
 
 def render_page(site_id: UUID, plan: PagePlan) -> Statement:
-    """One page, with what lies beyond its cursors where the plan asks for it.
+    """One page, and whether records lie beyond its cursors, if the plan asks for it.
 
-    A row begins with the plan's columns; those of an empty page are null where the look beyond the cursors needs a row.
+    A row begins with the plan's columns. If the page is empty and the plan asks for neighbours, they are null.
     """
-    return PAGES.find(shape_page(plan), lambda: build_page(plan)).bind(values_of(site_id, plan))
+    shape, values = split_page(site_id, plan)
+    return PAGES.get_or_build(shape, lambda: build_page(plan)).bind(values)
+
+
+def split_page(site_id: UUID, plan: PagePlan, many: Sequence[Value] = ()) -> tuple[Hashable, Values]:
+    """The shape of a plan, which all plans with the same statement text share, and the values of this plan."""
+    perspective, filter_, order, size, backward, after, before, selected, *_ = plan
+    of, of_value = (None, None) if perspective is None else perspective
+    compared, value = (None, None) if filter_ is None else (filter_[:2], filter_[2])
+    shape = of, compared, order, size, backward, after is None, before is None, selected
+    return shape, Values(site_id, of_value, value, after, before, many)
 
 
 def build_page(plan: PagePlan) -> Template:
-    """The joined page keeps its order: without a join condition, a nested loop is the only join there is."""
+    """The LEFT JOIN keeps the order of the page: without a join condition, Postgres can only use a nested loop."""
     site = SITE_VALUE
-    source = find_records(site, plan.perspective, plan.condition, plan.order)
+    source = find_records(site, plan.perspective, plan.filter, plan.order)
     after, before = bound_page(source, plan)
     neighbours = select_neighbours(source, plan, after, before)
     if plan.row_limit == 0:
@@ -65,23 +79,23 @@ def render_connections(
     """The same page and figures for each of the parents, which are bookings or sessions as `of` says.
 
     A row begins with the plan's columns, null for an empty page; then it has the parent's position in `parents`,
-    counted from 1, and the figures. Where no cursors are wanted, which are made of GUIDs, GUIDs are texts. The plans
-    are of one connection: their filters are one.
+    counted from 1, and the figures. GUIDs are texts, unless cursors are selected, which are encoded from UUIDs. Both
+    plans are of one connection, so they have the same filter.
     """
-    shape = (of, shape_page(plan), shape_summary(summary))
-    template = CONNECTIONS.find(shape, lambda: build_connections(of, plan, summary))
-    return template.bind(values_of(site_id, plan, parents))
+    shape, values = split_page(site_id, plan, parents)
+    template = CONNECTIONS.get_or_build((of, shape, summary.aggregates), lambda: build_connections(of, plan, summary))
+    return template.bind(values)
 
 
 def build_connections(of: Property, plan: PagePlan, summary: SummaryPlan) -> Template:
-    """The neighbours' OFFSET 0 keeps them from being looked up again for each row of a page."""
+    """OFFSET 0 keeps Postgres from probing the neighbours again for each row of a page."""
     site = SITE_VALUE
-    source = find_slice(site, of, WANTED, plan.order, check_filter(plan.condition))
+    source = find_slice(site, of, WANTED, plan.order, check_filter(plan.filter))
     after, before = bound_page(source, plan)
     sources, outputs = [unnest_values(of, MANY_VALUES)], [select_outputs(plan)] if plan.row_limit > 0 else []
     outputs.append(sql(f"wanted.position AS {PARENT_POSITION}"))
     if summary.aggregates:
-        figures = select_figures(find_slice(site, of, WANTED, plan.order, check_filter(summary.condition)), summary)
+        figures = select_figures(find_slice(site, of, WANTED, plan.order, check_filter(summary.filter)), summary)
         sources.append(sql("CROSS JOIN LATERAL (\n{}\n) AS figures", figures))
         outputs.append(sql("figures.*"))
     neighbours = select_neighbours(source, plan, after, before)
@@ -95,20 +109,20 @@ def build_connections(of: Property, plan: PagePlan, summary: SummaryPlan) -> Tem
 
 
 def select_outputs(plan: PagePlan) -> Fragment:
-    return name_texts(plan.columns) if plan.wants.cursors is CursorsWanted.NONE else sql("page.*")
+    return name_texts(plan.columns) if plan.selected.cursors is CursorSelection.NONE else sql("page.*")
 
 
 def bound_page(source: Source, plan: PagePlan) -> tuple[Bound | None, Bound | None]:
-    """The bounds at the cursors after and before which the page lies."""
+    """The bounds at the page's cursors `after` and `before`."""
     after = None if plan.after is None else bound_at(plan.order, "after", source.order)
     before = None if plan.before is None else bound_at(plan.order, "before", source.order)
     return after, before
 
 
 def select_page(source: Source, plan: PagePlan, after: Bound | None, before: Bound | None) -> Fragment:
-    """The rows of a page: as many as it holds from the near bound on, without those that lie beyond the far one.
+    """The rows of a page: the first `row_limit` rows from the near bound on, without those beyond the far bound.
 
-    Inside the search a second bound would let the planner expect a range of few records, and sort it.
+    The far bound is checked outside of the search: inside, the planner would expect few records, and sort them.
     """
     near, far = (before, after) if plan.backward else (after, before)
     columns = join(", ", [COLUMNS[of] for of in plan.columns])
@@ -120,12 +134,14 @@ def select_page(source: Source, plan: PagePlan, after: Bound | None, before: Bou
 
 
 def select_neighbours(source: Source, plan: PagePlan, after: Bound | None, before: Bound | None) -> Fragment:
-    """Whether a record lies beyond the cursors, as columns; empty where the plan doesn't ask."""
-    looks = []
+    """Whether a record lies beyond each cursor, and the site's revision, as columns; empty if the plan needs none."""
+    probes = []
+    if plan.selected.revision:
+        probes.append(sql("coalesce(({}), 0) AS " + SITE_REVISION, SELECT_REVISION))
     if plan.asks_before and after is not None:
-        look = select_any(source, where_from(after, backward=True), backward=True)
-        looks.append(sql("({}) AS " + HAS_BEFORE, look))
+        probe = select_any(source, where_from(after, backward=True), backward=True)
+        probes.append(sql("({}) AS " + HAS_BEFORE, probe))
     if plan.asks_after and before is not None:
-        look = select_any(source, where_from(before, backward=False), backward=False)
-        looks.append(sql("({}) AS " + HAS_AFTER, look))
-    return join(", ", looks)
+        probe = select_any(source, where_from(before, backward=False), backward=False)
+        probes.append(sql("({}) AS " + HAS_AFTER, probe))
+    return join(", ", probes)

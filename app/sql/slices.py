@@ -1,8 +1,9 @@
-"""Where the records of a page are found: in the index of its order, or in slices of the index of one property.
+"""Finds the records of a page: in the index of its order, or in slices of the index of one property.
 
-A slice is what a site holds for one value of a property; the property's index keeps it sorted by id. Statements are
-prepared for every site and every value, so the planner knows neither how large a site is nor how frequent a value:
-what suits an average site would sort or search the whole of a large one. So each is written for one index.
+A slice is the records of a site that share one value of a property; the property's index has them sorted by id. A
+statement is prepared once for all sites and values, so the planner knows neither the size of the site nor how frequent
+a value is. A plan for an average site would sort or search all records of a large one. So each statement is written
+for one index.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from operator import attrgetter
 from app.plan.filter import Filter, Operator, Perspective
 from app.plan.order import DEFAULT_ORDER, Order
 from app.plan.properties import Property
+from app.sql.arrays import cast_array, write_array
 from app.sql.catalogue import COLUMN_TYPES, COLUMNS, TABLE
 from app.sql.conditions import COMPARISONS, NO_CONDITION, all_of, order_by, order_outputs_by, where_filter, where_site
 from app.sql.fragment import Fragment, Parameter, sql
@@ -19,78 +21,80 @@ from app.sql.fragment import Fragment, Parameter, sql
 NARROW_PROPERTIES = frozenset({Property.ID, Property.BOOKING_ID, Property.SESSION_ID})
 WANTED = sql("wanted.value")
 PERSPECTIVE_VALUE = Parameter(attrgetter("perspective"))
-CONDITION_VALUE = Parameter(attrgetter("condition"))
-CONDITION_VALUES = Parameter(lambda values: list(values.condition))
+FILTER_VALUE = Parameter(attrgetter("filter"))
+FILTER_VALUES = Parameter(lambda values: write_array(values.filter))
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Records of one site, and their order.
 
-    `found` are the conditions that an index answers, `checked` those to be checked on each record. `is_sliced` says
-    that `found` wants one value of a property; where it wants several in turn, `values` gives them, as `wanted`.
+    `found` are the conditions that an index answers, `checked` those that are checked on each record. `slice_of` is the
+    property that `found` compares with one value, if it does. If slices of several values are read, `values` lists the
+    values as rows `wanted`.
     """
 
     found: tuple[Fragment, ...]
     order: Order
     checked: tuple[Fragment, ...] = ()
-    is_sliced: bool = False
+    slice_of: Property | None = None
     values: Fragment | None = None
 
     @property
     def must_be_sorted(self) -> bool:
-        return self.is_sliced and self.order != DEFAULT_ORDER
+        return self.slice_of is not None and self.order != DEFAULT_ORDER
 
 
-def find_records(site: Parameter, perspective: Perspective | None, condition: Filter | None, order: Order) -> Source:
-    """The records of a perspective and a filter, found so that few others are read to give them in the order."""
+def find_records(site: Parameter, perspective: Perspective | None, filter_: Filter | None, order: Order) -> Source:
+    """The records of a perspective and a filter, by the index that reads the fewest other records in this order."""
     if perspective is not None:
         value = hide_value(perspective.of, PERSPECTIVE_VALUE)
-        return find_slice(site, perspective.of, value, order, check_filter(condition))
-    if condition is None:
+        return find_slice(site, perspective.of, value, order, check_filter(filter_))
+    if filter_ is None:
         return Source((where_site(site),), order)
-    if not reads_slices(condition, order):
-        checked = check_filter(condition) if is_checked_in_order(condition, order) else where_filter(condition, order)
+    if not reads_slices(filter_, order):
+        checked = check_filter(filter_) if is_checked_in_order(filter_, order) else where_filter(filter_, order)
         return Source((where_site(site),), order, checked)
-    if condition.operator is Operator.EQ:
-        return find_slice(site, condition.of, hide_value(condition.of, CONDITION_VALUE), order)
-    found = (where_site(site), where_slice(condition.of, WANTED))
-    return Source(found, order, is_sliced=True, values=list_values(site, condition))
+    if filter_.operator is Operator.EQ:
+        return find_slice(site, filter_.of, hide_value(filter_.of, FILTER_VALUE), order)
+    found = (where_site(site), where_slice(filter_.of, WANTED))
+    return Source(found, order, slice_of=filter_.of, values=list_values(site, filter_))
 
 
 def find_slice(
     site: Parameter, of: Property, value: Fragment, order: Order, checked: tuple[Fragment, ...] = NO_CONDITION
 ) -> Source:
-    """The records that share one value."""
+    """The records of one slice."""
     found = (where_site(site), where_slice(of, value))
-    return Source(found, order_in_slice(of, order), checked, is_sliced=True)
+    return Source(found, order_in_slice(of, order), checked, slice_of=of)
 
 
 def order_in_slice(of: Property, order: Order) -> Order:
-    """An order without the property that is the same for all."""
+    """The order without this property, which has the same value in the whole slice."""
     return tuple(key for key in order if key.of is not of) or order
 
 
-def reads_slices(condition: Filter, order: Order) -> bool:
+def reads_slices(filter_: Filter, order: Order) -> bool:
     """Whether the records that pass a filter over the whole site are read slice by slice.
 
-    A range of numbers in the order of ids is, for numbers are few: no index holds a range in that order.
+    A range of numbers in the order of ids is read slice by slice, because a site has few different numbers, and no
+    index has such a range in the order of ids.
     """
-    if condition.of in NARROW_PROPERTIES:
-        return condition.operator is not Operator.NE
-    if condition.operator is Operator.EQ:
-        return order_in_slice(condition.of, order) == DEFAULT_ORDER
+    if filter_.of in NARROW_PROPERTIES:
+        return filter_.operator is not Operator.NE
+    if filter_.operator is Operator.EQ:
+        return order_in_slice(filter_.of, order) == DEFAULT_ORDER
     return order == DEFAULT_ORDER
 
 
-def is_checked_in_order(condition: Filter, order: Order) -> bool:
+def is_checked_in_order(filter_: Filter, order: Order) -> bool:
     """Whether a filter is checked on each record of the order's index until the page is full.
 
-    Else what passes is found by the filter's own index: for an order that begins with its property, and for single
-    numbers, which may be rare, to be sorted.
+    Otherwise the filter's own index finds the records: for an order that begins with the filter's property, and for
+    single numbers, which may be rare; their records are sorted then.
     """
-    is_own_order = condition.of is order[0].of
-    wants_numbers = condition.of is Property.NUMBER_OF_ATTENDEES and condition.operator in (Operator.EQ, Operator.IN)
+    is_own_order = filter_.of is order[0].of
+    wants_numbers = filter_.of is Property.NUMBER_OF_ATTENDEES and filter_.operator in (Operator.EQ, Operator.IN)
     return not is_own_order and not wants_numbers
 
 
@@ -99,34 +103,34 @@ def where_slice(of: Property, value: Fragment) -> Fragment:
 
 
 def hide_value(of: Property, value: Parameter) -> Fragment:
-    """A value as a sub-select, which keeps it from the planner.
+    """A value as a sub-select, which hides it from the planner.
 
-    For a frequent value it would search the whole site in the asked order, in vain where the last records lack it.
+    For a frequent value, the planner would search the whole site in the requested order. That reads nearly all records
+    if only the last ones have the value.
     """
     return sql("(SELECT {}::{})", value, COLUMN_TYPES[of])
 
 
-def check_filter(condition: Filter | None) -> tuple[Fragment, ...]:
-    """A filter that no index answers, for another one is to be read: `IS TRUE` changes nothing else."""
-    return tuple(sql("({}) IS TRUE", comparison) for comparison in where_filter(condition))
+def check_filter(filter_: Filter | None) -> tuple[Fragment, ...]:
+    """A filter that is checked on each record. `IS TRUE` keeps the planner from choosing the filter's own index."""
+    return tuple(sql("({}) IS TRUE", comparison) for comparison in where_filter(filter_))
 
 
-def list_values(site: Parameter, condition: Filter) -> Fragment:
-    """The values whose slices hold what passes the filter, as `wanted`."""
-    if isinstance(condition.value, tuple):
-        return unnest_values(condition.of, CONDITION_VALUES)
-    comparison = sql(COMPARISONS[condition.operator], sql("value"), CONDITION_VALUE)
-    return sql("(\n{}\nSELECT value FROM step WHERE {}\n) AS wanted", step_through(site, condition.of), comparison)
+def list_values(site: Parameter, filter_: Filter) -> Fragment:
+    """The values that pass the filter, as rows `wanted`: one slice is read for each."""
+    if isinstance(filter_.value, tuple):
+        return unnest_values(filter_.of, FILTER_VALUES)
+    comparison = sql(COMPARISONS[filter_.operator], sql("value"), FILTER_VALUE)
+    return sql("(\n{}\nSELECT value FROM step WHERE {}\n) AS wanted", step_through(site, filter_.of), comparison)
 
 
 def unnest_values(of: Property, values: Parameter) -> Fragment:
     """Values as rows `wanted`, with their positions counted from 1."""
-    template = "unnest({}::{}[]) WITH ORDINALITY AS wanted (value, position)"
-    return sql(template, values, COLUMN_TYPES[of])
+    return sql("unnest({}) WITH ORDINALITY AS wanted (value, position)", cast_array(values, of))
 
 
 def step_through(site: Parameter, of: Property) -> Fragment:
-    """The distinct values of a property in a site, each found in the index by one step from the last; then null."""
+    """The distinct values of a property in a site, each found by one index step from the one before; then null."""
     column = COLUMNS[of]
     template = "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1"
     first = sql(template, column, TABLE, where_site(site), column)
@@ -141,7 +145,7 @@ def step_through(site: Parameter, of: Property) -> Fragment:
 def select_records(
     outputs: Fragment, source: Source, bounds: Sequence[Fragment], *, backward: bool, most: int
 ) -> Fragment:
-    """The first records of a source within the bounds, in its order or backward. The outputs hold the order's keys."""
+    """The first records of a source within the bounds, in its order or backward. `outputs` include the order's keys."""
     one_slice = select_slice(outputs, source, bounds, backward=backward, most=most)
     if source.values is None:
         return one_slice
@@ -154,8 +158,8 @@ def select_slice(
 ) -> Fragment:
     """The first records of one slice, or of the whole site.
 
-    A slice that must be sorted is read as a whole first, behind OFFSET 0: else the planner may search the whole site
-    in the asked order for it.
+    A slice that must be sorted is read as a whole first, in a sub-select with OFFSET 0: otherwise the planner may
+    search the whole site in the requested order.
     """
     records, conditions = TABLE, (*source.found, *source.checked, *bounds)
     if source.must_be_sorted:
@@ -167,9 +171,10 @@ def select_slice(
 
 
 def select_any(source: Source, bounds: Sequence[Fragment], *, backward: bool) -> Fragment:
-    """TRUE where the source has a record within the bounds.
+    """TRUE if the source has a record within the bounds.
 
-    An ordered look at one record, and not EXISTS, whose ORDER BY the planner would drop: it must start at the bound.
+    This is an ordered SELECT of one record, so that the search starts at the bound. In EXISTS, the planner would drop
+    the ORDER BY.
     """
     one_slice = select_slice(sql("TRUE"), source, bounds, backward=backward, most=1)
     if source.values is None:
@@ -178,5 +183,5 @@ def select_any(source: Source, bounds: Sequence[Fragment], *, backward: bool) ->
 
 
 def limit(most: int) -> Fragment:
-    """The limit as a part of the text: the planner must know it, or it would plan for a tenth of the table."""
+    """The limit as text, which the planner can use. For a parameter, it would plan to read a tenth of the table."""
     return sql(f"LIMIT {int(most)}")

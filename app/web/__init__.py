@@ -1,1 +1,1 @@
-"""GraphQL over HTTP: everything that speaks Starlette lives below this package."""
+"""GraphQL over HTTP. Only this package uses Starlette and uvicorn."""

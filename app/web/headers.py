@@ -1,6 +1,10 @@
-"""The headers of a request, looked through once."""
+"""HTTP headers: those of a request by name, the identity that they give it, and those that responses share."""
 
+import re
+import secrets
 from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import NamedTuple
 
 from starlette.types import Message, Send
 
@@ -11,7 +15,15 @@ CONTENT_TYPE = b"content-type"
 REQUEST_ID = b"x-request-id"
 TRACEPARENT = b"traceparent"
 
+PROCESS_ID = secrets.token_hex(8)
+SEQUENCE = count(1)
+REQUEST_ID_FORMAT = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~/=:@-]{1,128}")
+TRACEPARENT_FORMAT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<extension>-[ -~]{0,200})?"
+)
+
 Header = tuple[bytes, bytes]
+Headers = Mapping[bytes, bytes]
 CLOSE: Header = (b"connection", b"close")
 SECURITY_HEADERS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -22,13 +34,13 @@ SECURITY_HEADERS: tuple[Header, ...] = (
 )
 
 
-def read_headers(pairs: list[Header]) -> Mapping[bytes, bytes]:
-    """The headers of an ASGI scope by name; those that are sent several times as one (RFC 9110, section 5.3)."""
+def read_headers(pairs: list[Header]) -> Headers:
+    """The headers of an ASGI scope by name. Repeated headers are joined (RFC 9110, section 5.3)."""
     headers = dict(pairs)
     return headers if len(headers) == len(pairs) else join_repeated(pairs)
 
 
-def join_repeated(pairs: Iterable[Header]) -> Mapping[bytes, bytes]:
+def join_repeated(pairs: Iterable[Header]) -> Headers:
     headers: dict[bytes, bytes] = {}
     for name, value in pairs:
         headers[name] = headers[name] + b", " + value if name in headers else value
@@ -36,13 +48,46 @@ def join_repeated(pairs: Iterable[Header]) -> Mapping[bytes, bytes]:
 
 
 def add_headers(send: Send, headers: Iterable[Header]) -> Send:
-    """A way to send a response that adds the headers which it lacks."""
+    """An ASGI `send` that adds those of `headers` that the response lacks."""
 
-    async def send_with_more(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            given = message.setdefault("headers", [])
-            names = {name.lower() for name, _ in given}
-            message["headers"] = [*given, *(header for header in headers if header[0] not in names)]
+            own = message.setdefault("headers", [])
+            names = {name.lower() for name, _ in own}
+            message["headers"] = [*own, *(header for header in headers if header[0] not in names)]
         await send(message)
 
-    return send_with_more
+    return send_with_headers
+
+
+class RequestIdentity(NamedTuple):
+    """The id of a request, and its `traceparent`, if it has a valid one."""
+
+    request_id: str
+    traceparent: str | None
+
+
+def identify_request(headers: Headers) -> RequestIdentity:
+    """The identity that the headers `X-Request-Id` and `traceparent` give a request.
+
+    A missing id, or one that is not safe to log, is replaced by a generated one. A `traceparent` that is invalid by
+    W3C Trace Context is ignored.
+    """
+    request_id_header, traceparent_header = headers.get(REQUEST_ID), headers.get(TRACEPARENT)
+    request_id = None if request_id_header is None else read_request_id(request_id_header)
+    traceparent = None if traceparent_header is None else read_traceparent(traceparent_header)
+    return RequestIdentity(request_id or f"{PROCESS_ID}{next(SEQUENCE):016x}", traceparent)
+
+
+def read_request_id(header: bytes) -> str | None:
+    text = header.decode("latin-1")
+    return text if REQUEST_ID_FORMAT.fullmatch(text) else None
+
+
+def read_traceparent(header: bytes) -> str | None:
+    """A valid `traceparent`; later versions may append to the format (W3C Trace Context, section 4)."""
+    text = header.decode("latin-1")
+    match = TRACEPARENT_FORMAT.fullmatch(text)
+    if match is None or (match["extension"] is not None and text.startswith("00-")):
+        return None
+    return text

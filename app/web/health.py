@@ -1,11 +1,10 @@
-"""Health: whether the process lives, and whether it can work."""
+"""Health checks: liveness of the process, and readiness to serve requests."""
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.database.pool import Database
-from app.web.flights import Flights
+from app.web.readiness import Readiness
 
 
 def write_status(http_status: int, **content: str) -> Response:
@@ -13,19 +12,23 @@ def write_status(http_status: int, **content: str) -> Response:
 
 
 async def report_alive(_request: Request) -> Response:
-    """200 as long as the process answers."""
+    """Liveness: 200 while the process responds."""
     return write_status(200, status="alive")
 
 
 async def report_ready(request: Request) -> Response:
-    """200 when the database is reachable and its migrations are current; else, and when it is ending, 503 and why.
+    """Readiness: 200 when the database is reachable and its migrations are current, else 503 with the reason.
 
-    A replica that is out of reach is told, and nothing more: reads go to the primary then.
+    A process that is shutting down is not ready. A replica that is not used is reported but does not make the service
+    unready, because reads use the primary then. With `?reads=1`, a replica in use is enough: then queries run, and
+    mutations are refused.
     """
-    flights: Flights = request.app.state.flights
-    database: Database = request.app.state.database
-    reason = "the service is being stopped" if flights.is_ending else await database.explain_unreadiness()
+    readiness: Readiness = request.app.state.readiness
+    reason = await readiness.check()
+    replica = readiness.database.explain_replica()
+    state = {} if replica is None else {"replica": replica}
     if reason is None:
-        replica = database.explain_replica()
-        return write_status(200, status="ready", **({} if replica is None else {"replica": replica}))
+        return write_status(200, status="ready", **state)
+    if request.query_params.get("reads") == "1" and readiness.is_ready_for_reads:
+        return write_status(200, status="ready for reads", reason=reason, **state)
     return write_status(503, status="not ready", reason=reason)

@@ -1,122 +1,158 @@
-"""`GET /metrics`, and what the web knows that is counted there: who runs, who waits, and the connections they use."""
+"""`GET /metrics`, and all metrics except those of finished requests. A new metric is one call here."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+import platform
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.database.connection_pool import ConnectionCounts
 from app.database.pool import Database
-from app.observing.batch import Batch
-from app.observing.catalogue import (
-    POOL_ACQUIRED,
-    POOL_CONNECT_FAILURES,
-    POOL_IDLE,
-    POOL_LIMIT,
-    POOL_SIZE,
-    POOL_TIMEOUTS,
-    POOL_WAITING,
-    QUEUED,
-    QUEUED_LIMIT,
-    QUEUED_TOTAL,
-    RUNNING,
-    RUNNING_LIMIT,
-    TURNED_AWAY,
-)
+from app.database.replicas import Replicas
+from app.errors import ConfigurationError
+from app.observing.batch import RecordBatch
 from app.observing.counts import OperationCounts
 from app.observing.logs import OperationLog
-from app.observing.metrics import MEDIA_TYPE, Metrics
-from app.observing.process import sample_process
-from app.observing.samples import Samples, Source
-from app.observing.sharing import SharedNumbers
+from app.observing.metrics import MEDIA_TYPE, Metrics, Source
+from app.observing.process import find_version, read_cpu_seconds, read_memory_bytes
+from app.observing.sharing import open_shared_directory
+from app.observing.stream_counts import StreamCounts
 from app.settings import Settings
-from app.web.admission import Admission, Reason
+from app.web.load.admission import Admission, RejectionReason
+from app.web.load.connections import ConnectionLimits, Load
+from app.web.readiness import Readiness
 
-PUBLISH_SECONDS = 1.0
-FOLDER_PREFIX = "attendance-metrics-"
-PRIMARY, REPLICA = "primary", "replica"
+REFRESH_SECONDS = 1.0
 
 logger = logging.getLogger("attendance.metrics")
 
 
-def sample_admission(admission: Admission) -> Samples:
-    return {
-        (RUNNING,): admission.running,
-        (RUNNING_LIMIT,): admission.most_running,
-        (QUEUED,): admission.queued,
-        (QUEUED_LIMIT,): admission.most_queued,
-        (QUEUED_TOTAL,): admission.waited,
-        **{(TURNED_AWAY, reason.value): admission.refused[reason] for reason in Reason},
-    }
-
-
-def sample_connections(database: Database, pool_size: int) -> Samples:
-    """The connections to the primary, and those to the replica if there is one."""
-    pools = {PRIMARY: database.counts, REPLICA: database.replica_counts}
-    return {
-        (metric, server): number
-        for server, counts in pools.items()
-        if counts is not None
-        for metric, number in {
-            POOL_SIZE: counts.size,
-            POOL_LIMIT: pool_size,
-            POOL_IDLE: counts.idle,
-            POOL_WAITING: counts.waiting,
-            POOL_ACQUIRED: counts.acquired,
-            POOL_TIMEOUTS: counts.timeouts,
-            POOL_CONNECT_FAILURES: counts.connect_failures,
-        }.items()
-    }
-
-
 def build_metrics(
-    settings: Settings,
-    database: Database,
-    admission: Admission,
-    log: OperationLog | None,
-    counts: OperationCounts,
-    batch: Batch,
-) -> Metrics:
-    """All that is counted in this process, and where several serve together, in all of them."""
-    sources: list[Source] = [
-        sample_process,
-        counts.sample,
-        partial(sample_admission, admission),
-        partial(sample_connections, database, settings.pool_size),
-    ]
-    if log is not None:
-        sources.append(log.sample)
-    return Metrics(batch.flush, sources, SharedNumbers(settings.metrics_dir) if settings.metrics_dir else None)
+    settings: Settings, readiness: Readiness, load: Load, log: OperationLog | None, shared_directory: Path | None
+) -> tuple[Metrics, OperationCounts]:
+    """The metrics of this process, or of all processes if several share a directory, and what counts its requests."""
+    metrics = Metrics(shared_directory)
+    counts = OperationCounts(metrics)
+    add_admission_metrics(metrics, load.admission)
+    add_connection_metrics(metrics, load.connections)
+    StreamCounts(metrics, load.streams)
+    add_pool_metrics(metrics, readiness.database, settings.pool_size)
+    add_replica_metrics(metrics, readiness.database.replicas)
+    add_process_metrics(metrics, readiness, log)
+    metrics.refresh()  # A process that follows one that has ended replaces its gauges.
+    return metrics, counts
+
+
+def add_admission_metrics(metrics: Metrics, admission: Admission) -> None:
+    def count_rejected() -> Mapping[str, float]:
+        return {reason.value: admission.rejected[reason] for reason in RejectionReason}
+
+    counter_of, gauge_of = metrics.counter_of, metrics.gauge_of
+    gauge_of("attendance_requests_running", "Requests that are running.", lambda: admission.running)
+    gauge_of("attendance_requests_running_limit", "Maximum of running requests.", lambda: admission.max_running)
+    gauge_of("attendance_requests_queued", "Requests that wait for a slot.", lambda: admission.queued)
+    gauge_of("attendance_requests_queued_limit", "Maximum of waiting requests.", lambda: admission.max_queued)
+    counter_of("attendance_requests_queued_total", "Requests that had to wait for a slot.", lambda: admission.waited)
+    name = "attendance_requests_turned_away_total"
+    counter_of(name, "Requests rejected because of overload.", count_rejected, "reason")
+
+
+def add_connection_metrics(metrics: Metrics, limits: ConnectionLimits) -> None:
+    gauge_of = metrics.gauge_of
+    gauge_of("attendance_connections", "Open connections of clients.", lambda: limits.open)
+    gauge_of("attendance_connections_limit", "Maximum of open connections of clients.", lambda: limits.max_open)
+    text = "Connections of clients refused because there were too many."
+    metrics.counter_of("attendance_connections_refused_total", text, lambda: limits.refused)
+
+
+def add_pool_metrics(metrics: Metrics, database: Database, pool_size: int) -> None:
+    def pools(read: Callable[[ConnectionCounts], int]) -> Source:
+        """A number of the connections to the primary, and of those to the replicas if there are any."""
+
+        def read_all() -> Mapping[str, float]:
+            replicas = {} if database.replicas is None else {"replica": read(database.replicas.counts)}
+            return {"primary": read(database.counts), **replicas}
+
+        return read_all
+
+    def read_limits() -> Mapping[str, float]:
+        replicas = {} if database.replicas is None else {"replica": pool_size * len(database.replicas.servers)}
+        return {"primary": pool_size, **replicas}
+
+    counter_of, gauge_of = metrics.counter_of, metrics.gauge_of
+    limit, waiting = "Maximum of connections to Postgres.", "Operations that wait for a connection."
+    acquired, timeouts = "Acquisitions of a connection.", "Waits for a connection that timed out."
+    gauge_of("attendance_pool_size", "Connections to Postgres.", pools(lambda pool: pool.size), "server")
+    gauge_of("attendance_pool_limit", limit, read_limits, "server")
+    gauge_of("attendance_pool_idle", "Idle connections.", pools(lambda pool: pool.idle), "server")
+    gauge_of("attendance_pool_waiting", waiting, pools(lambda pool: pool.waiting), "server")
+    counter_of("attendance_pool_acquired_total", acquired, pools(lambda pool: pool.acquired), "server")
+    counter_of("attendance_pool_timeouts_total", timeouts, pools(lambda pool: pool.timeouts), "server")
+    name = "attendance_pool_connect_failures_total"
+    counter_of(name, "Failed attempts to connect.", pools(lambda pool: pool.connect_failures), "server")
+
+
+def add_replica_metrics(metrics: Metrics, replicas: Replicas | None) -> None:
+    lag = "Seconds that a replica is behind the primary."
+    used = "Whether reads use a replica: 1 while they do, else 0."
+    lags, uses = (lambda: replicas.lags, lambda: replicas.uses) if replicas else (dict, dict)
+    metrics.gauge_of("attendance_replica_lag_seconds", lag, lags, "host", mode="livemax")
+    metrics.gauge_of("attendance_replica_in_use", used, uses, "host", mode="livemin")
+
+
+def add_process_metrics(metrics: Metrics, readiness: Readiness, log: OperationLog | None) -> None:
+    ready = "Whether the service is ready: 1 while /readyz answers 200, else 0."
+    metrics.gauge_of("attendance_ready", ready, lambda: readiness.is_ready, mode="livemin")
+    metrics.gauge_of("attendance_workers", "Server processes.", lambda: 1)
+    metrics.counter_of("attendance_cpu_seconds_total", "CPU time of the server processes.", read_cpu_seconds)
+    metrics.gauge_of("attendance_memory_bytes", "Resident memory of the server processes.", read_memory_bytes)
+    dropped = "Log lines that could not be written to standard output."
+    metrics.counter_of("attendance_log_lines_dropped_total", dropped, lambda: 0 if log is None else log.dropped)
+    build = metrics.gauge(
+        "attendance_build_info", "The versions of the service and of Python.", "version", "python", mode="livemin"
+    )
+    build.labels(find_version(), platform.python_version()).set(1)
 
 
 @contextmanager
-def share_metrics(settings: Settings, workers: int) -> Iterator[Settings]:
-    """Settings with which so many processes count together, as long as the block lasts."""
-    if workers == 1 or not settings.metrics or settings.metrics_dir is not None:
-        yield settings
+def share_metrics(settings: Settings, workers: int) -> Iterator[Path | None]:
+    """A directory in which `workers` processes share their metrics inside the block; None if there is nothing to share.
+
+    Raises ConfigurationError if it cannot be created.
+    """
+    if workers == 1 or not settings.metrics:
+        yield None
         return
-    with TemporaryDirectory(prefix=FOLDER_PREFIX, ignore_cleanup_errors=True) as folder:
-        yield replace(settings, metrics_dir=Path(folder))
+    with ExitStack() as stack:
+        try:
+            directory = stack.enter_context(open_shared_directory(workers))
+        except OSError as failure:
+            raise ConfigurationError(
+                "several workers share their metrics in a temporary directory, which cannot be created"
+                f" ({failure.strerror}): set TMPDIR to a directory that can be written to, or ATTENDANCE_METRICS=off"
+            ) from failure
+        yield directory
 
 
 @dataclass(frozen=True, slots=True)
-class MetricsPage:
-    """The metrics, for whoever sends the token, if there is one."""
+class MetricsEndpoint:
+    """Serves the metrics, only to requests with the token if one is set."""
 
     metrics: Metrics
+    batch: RecordBatch
     token: str | None
 
-    async def answer(self, request: Request) -> Response:
-        given = request.headers.get("Authorization", "")
-        if self.token is not None and not compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+    async def respond(self, request: Request) -> Response:
+        authorization = request.headers.get("Authorization", "")
+        if self.token is not None and not compare_digest(authorization.encode(), f"Bearer {self.token}".encode()):
             return Response(status_code=401, headers={"WWW-Authenticate": 'Bearer realm="metrics"'})
+        self.batch.flush()
         try:
             content = self.metrics.write()
         except OSError as failure:
@@ -126,27 +162,17 @@ class MetricsPage:
 
 
 @asynccontextmanager
-async def publish_regularly(metrics: Metrics) -> AsyncIterator[None]:
-    """Inside the block the other processes see what this one counts, a second later at most."""
-    publishing = asyncio.create_task(publish_until_cancelled(metrics))
+async def refresh_periodically(metrics: Metrics) -> AsyncIterator[None]:
+    """Inside the block, show the other processes every second what is true in this one."""
+    refreshing = asyncio.create_task(refresh_until_cancelled(metrics))
     try:
         yield
     finally:
-        publishing.cancel()
-        try:
-            metrics.close()
-        except OSError as failure:  # The directory goes with the first process that ends after the one that made it.
-            logger.warning("the metrics cannot be shared: %s", failure)
+        refreshing.cancel()
+        metrics.close()
 
 
-async def publish_until_cancelled(metrics: Metrics) -> None:
-    is_failing = False
-    while True:
-        try:
-            metrics.publish()
-            is_failing = False
-        except OSError as failure:
-            if not is_failing:
-                logger.warning("the metrics cannot be shared: %s", failure)
-            is_failing = True
-        await asyncio.sleep(PUBLISH_SECONDS)
+async def refresh_until_cancelled(metrics: Metrics) -> None:
+    while metrics.is_shared:
+        metrics.refresh()
+        await asyncio.sleep(REFRESH_SECONDS)

@@ -1,4 +1,4 @@
-"""Requests as GraphQL over HTTP has them, read from a query string or a JSON body."""
+"""Parses GraphQL-over-HTTP requests from a query string or a JSON body."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,16 +6,19 @@ from typing import Any
 import orjson
 from starlette.datastructures import QueryParams
 
+from app.documents.persisted import APOLLO_HASH, DOCUMENT_ID, DocumentReference
+from app.documents.trusted import IDENTIFIER
 from app.errors import BadUserInput, ServiceError
-from app.operations.persisted import APOLLO_HASH, DOCUMENT_ID, DocumentReference
 from app.operations.running import GraphQLRequest
-from app.operations.trusted import IDENTIFIER
-from app.web.headers import CONTENT_ENCODING, CONTENT_TYPE
-from app.web.media_types import holds_json
+from app.web.headers import CONTENT_ENCODING, CONTENT_TYPE, Headers
+from app.web.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, is_json
+
+BOM = b"\xef\xbb\xbf"
+MAY_BE_EMPTY = ("operationName", "variables", "extensions")
 
 
-class HTTPRefusal(Exception):
-    """A request that is refused before GraphQL has anything to say: a status, and an error for its body."""
+class HTTPError(Exception):
+    """A request that fails before GraphQL handles it. It has a status, and an error for the body."""
 
     def __init__(
         self,
@@ -29,84 +32,95 @@ class HTTPRefusal(Exception):
         super().__init__(message)
         self.status = status
         self.error = kind(message, argument=argument)
-        self.headers = headers
+        self.headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def check_body_type(headers: Mapping[bytes, bytes]) -> None:
-    """Raise HTTPRefusal for a body that is not JSON as it stands. What browsers send unasked across origins is none."""
-    if not holds_json(headers.get(CONTENT_TYPE)):
-        raise HTTPRefusal(415, "The body must be JSON in UTF-8: send `Content-Type: application/json`.")
-    if headers.get(CONTENT_ENCODING, b"identity") != b"identity":
-        raise HTTPRefusal(415, "The body must not be compressed.")
+def check_head(method: str, headers: Headers, media_type: str | None) -> None:
+    """Check a request's method, its `Accept`, and the type of its body, which must be uncompressed JSON.
+
+    Raises HTTPError.
+    """
+    if method not in ("POST", "GET"):
+        raise HTTPError(405, "GraphQL is asked by GET or POST.", allow="GET, POST")
+    if media_type is None:
+        raise HTTPError(406, f"The answer is {GRAPHQL_RESPONSE}, {JSON} or {EVENT_STREAM}; `Accept` allows none.")
+    if method == "POST":
+        if not is_json(headers.get(CONTENT_TYPE)):
+            raise HTTPError(415, "The body must be JSON in UTF-8: send `Content-Type: application/json`.")
+        if headers.get(CONTENT_ENCODING, b"identity") != b"identity":
+            raise HTTPError(415, "The body must not be compressed.")
 
 
 def parse_body(body: bytes) -> GraphQLRequest:
-    """The request that a POST holds. Raises HTTPRefusal."""
-    return build_request(parse_json(body, "The body"), len(body), only_queries=False)
+    """The request in the body of a POST. Raises HTTPError. A byte order mark before the JSON is ignored (RFC 8259)."""
+    try:
+        parameters = orjson.loads(body.removeprefix(BOM))
+    except orjson.JSONDecodeError as failure:
+        raise HTTPError(400, "The body must be JSON.") from failure
+    max_values = body.count(b",") + body.count(b"[") + body.count(b"{")
+    return build_request(parameters, max_values, only_queries=False)
 
 
 def parse_query_string(query_string: bytes) -> GraphQLRequest:
-    """The request that a GET holds. Raises HTTPRefusal.
+    """The request in the query string of a GET. Raises HTTPError.
 
-    Follows "GET" of the GraphQL-over-HTTP specification, in which an empty name of an operation is none.
+    Follows "GET" of the GraphQL-over-HTTP specification: an empty `operationName` counts as absent. So do empty
+    `variables` and `extensions`.
     """
-    parameters: dict[str, Any] = dict(QueryParams(query_string))
-    if parameters.get("operationName") == "":
-        del parameters["operationName"]
+    given = QueryParams(query_string)
+    parameters: dict[str, Any] = {name: value for name, value in given.items() if value or name not in MAY_BE_EMPTY}
     for name in ("variables", "extensions"):
         if name in parameters:
-            parameters[name] = parse_json(parameters[name], f"`{name}`", argument=name)
-    return build_request(parameters, len(query_string), only_queries=True)
+            try:
+                parameters[name] = orjson.loads(parameters[name])
+            except orjson.JSONDecodeError as failure:
+                raise HTTPError(400, f"`{name}` must be JSON.", argument=name) from failure
+    return build_request(parameters, None, only_queries=True)
 
 
-def parse_json(content: bytes | str, what: str, *, argument: str | None = None) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError as failure:
-        raise HTTPRefusal(400, f"{what} must be JSON.", argument=argument) from failure
+def build_request(parameters: object, max_values: int | None, *, only_queries: bool) -> GraphQLRequest:
+    """The request with these parameters, which hold `max_values` values at most, if that is known. Raises HTTPError.
 
-
-def build_request(parameters: object, size: int, *, only_queries: bool) -> GraphQLRequest:
-    """The request of parameters that came in so many bytes. Raises HTTPRefusal.
-
-    Follows "Request Parameters" of the GraphQL-over-HTTP specification."""
-    if isinstance(parameters, list):
-        raise HTTPRefusal(400, "Several requests in one are not supported: send each on its own.")
+    Follows "Request Parameters" of the GraphQL-over-HTTP specification. An empty `operationName` counts as absent.
+    """
     if not isinstance(parameters, dict):
-        raise HTTPRefusal(400, "The body must be a JSON object.")
-    query = parameters.get("query")
-    reference = read_reference(parameters) if may_refer(parameters) else None
+        if isinstance(parameters, list):
+            raise HTTPError(400, "Several requests in one are not supported: send each on its own.")
+        raise HTTPError(400, "The body must be a JSON object.")
+    query, reference = parameters.get("query"), None
+    if "extensions" in parameters or DOCUMENT_ID in parameters:
+        reference = read_reference(parameters)
     if not isinstance(query, str) and (query is not None or reference is None):
-        raise HTTPRefusal(400, "`query` must be given, as a string.", argument="query")
-    return GraphQLRequest(
-        query,
-        take_optional(parameters, "operationName", str, "a string"),
-        take_optional(parameters, "variables", dict, "an object") or {},
-        only_queries,
-        reference,
-        size,
-    )
+        raise HTTPError(400, "`query` must be given, as a string.", argument="query")
+    name, variables = None, None
+    if "operationName" in parameters:
+        name = read_optional(parameters, "operationName", str, "a string") or None
+    if "variables" in parameters:
+        variables = read_optional(parameters, "variables", dict, "an object")
+    return GraphQLRequest(query, name, variables or {}, only_queries, reference, max_values)
 
 
-def take_optional(parameters: Mapping[str, Any], name: str, kind: type, noun: str) -> Any:
+def read_optional(parameters: Mapping[str, Any], name: str, kind: type, noun: str) -> Any:
+    """The value of an optional parameter, None if it is absent. Raises HTTPError for another type than `kind`.
+
+    An empty list counts as an empty object, because PHP writes both as `[]`.
+    """
     value = parameters.get(name)
     if value is not None and not isinstance(value, kind):
-        raise HTTPRefusal(400, f"`{name}` must be {noun}.", argument=name)
+        if kind is dict and value == []:
+            return None
+        raise HTTPError(400, f"`{name}` must be {noun}.", argument=name)
     return value
 
 
-def may_refer(parameters: Mapping[str, Any]) -> bool:
-    return parameters.get("extensions") is not None or parameters.get(DOCUMENT_ID) is not None
-
-
 def read_reference(parameters: Mapping[str, Any]) -> DocumentReference | None:
-    """The identifier that a request gives for its document.
+    """The identifier that a request gives for its document. Raises HTTPError.
 
     Follows "Persisted Document Request Parameters" of the GraphQL-over-HTTP specification, and Apollo's automatic
     persisted queries.
     """
-    extensions = take_optional(parameters, "extensions", dict, "an object") or {}
-    document_id = take_optional(parameters, DOCUMENT_ID, str, "a string")
+    extensions = read_optional(parameters, "extensions", dict, "an object") or {}
+    document_id = read_optional(parameters, DOCUMENT_ID, str, "a string")
     if document_id is not None:
         return build_reference(document_id, DOCUMENT_ID)
     persisted = extensions.get("persistedQuery")
@@ -114,12 +128,12 @@ def read_reference(parameters: Mapping[str, Any]) -> DocumentReference | None:
         return None
     if not isinstance(persisted, dict) or persisted.get("version") != 1:
         message = "`persistedQuery` must be an object with the version 1."
-        raise HTTPRefusal(400, message, argument="extensions.persistedQuery.version")
+        raise HTTPError(400, message, argument="extensions.persistedQuery.version")
     return build_reference(persisted.get("sha256Hash"), APOLLO_HASH)
 
 
 def build_reference(identifier: object, argument: str) -> DocumentReference:
     if not isinstance(identifier, str) or not IDENTIFIER.fullmatch(identifier):
         message = "An identifier of a document holds letters, digits and `-._~:`, 200 at most."
-        raise HTTPRefusal(400, message, argument=argument)
+        raise HTTPError(400, message, argument=argument)
     return DocumentReference(identifier, argument)

@@ -1,37 +1,51 @@
-"""What a request is answered with: status and headers of each verdict, made once, and the messages that carry them."""
+"""HTTP responses: the status and headers of each outcome, prebuilt error bodies, and the ASGI messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import orjson
 from starlette.types import Send
 
+from app.documents.errors import FormattedError, format_service_error, format_unforeseen
 from app.errors import OperationTimeout, ServiceError, ServiceUnavailable
-from app.operations.failures import FormattedError, format_service_error, format_unforeseen
-from app.operations.response import Response, Verdict
+from app.operations.response import Outcome, Response
 from app.web.headers import SECURITY_HEADERS, Header
-from app.web.media_types import GRAPHQL_RESPONSE, JSON
-from app.web.requests import HTTPRefusal
+from app.web.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON
+from app.web.streams.framings import frame_whole
 
 CHALLENGE = b'Bearer realm="attendance"'
 RETRY_SECONDS = b"1"
-STATUSES = {
-    Verdict.EXECUTED: 200,
-    Verdict.REFUSED: 400,
-    Verdict.MUTATION_REFUSED: 405,
-    Verdict.UNAUTHENTICATED: 401,
-    Verdict.FORBIDDEN: 403,
-    Verdict.UNAVAILABLE: 503,
-    Verdict.TIMED_OUT: 504,
-    Verdict.FAILED: 500,
+OK = 200
+STATUSES_OF_GRAPHQL_RESPONSE = {
+    Outcome.EXECUTED: 200,
+    Outcome.REFUSED: 400,
+    Outcome.NOT_REGISTERED: 200,  # Apollo's clients send the document only after this status.
+    Outcome.MUTATION_REFUSED: 405,
+    Outcome.SUBSCRIPTION_REFUSED: 406,
+    Outcome.UNAUTHENTICATED: 401,
+    Outcome.FORBIDDEN: 403,
+    Outcome.UNAVAILABLE: 503,
+    Outcome.TIMED_OUT: 504,
+    Outcome.FAILED: 500,
 }
-STATUSES_OF_PLAIN_JSON = STATUSES | {Verdict.REFUSED: 200, Verdict.TIMED_OUT: 200, Verdict.FAILED: 200}
+STATUSES_OF_JSON = STATUSES_OF_GRAPHQL_RESPONSE | {
+    Outcome.REFUSED: 200,
+    Outcome.TIMED_OUT: 200,
+    Outcome.FAILED: 200,
+}
+# With plain JSON, errors that GraphQL itself reports have the status 200. So they have as events, which are a success.
+STATUSES = {
+    GRAPHQL_RESPONSE: STATUSES_OF_GRAPHQL_RESPONSE,
+    JSON: STATUSES_OF_JSON,
+    EVENT_STREAM: STATUSES_OF_JSON,
+}
 FIXED_HEADERS: dict[str, list[Header]] = {
     media_type: [(b"content-type", f"{media_type}; charset=utf-8".encode()), *SECURITY_HEADERS]
-    for media_type in (GRAPHQL_RESPONSE, JSON)
+    for media_type in STATUSES
 }
 
 
 def write_error(error: ServiceError) -> bytes:
+    """The body of a response with one error."""
     return write_errors(format_service_error(error))
 
 
@@ -39,61 +53,49 @@ def write_errors(*errors: FormattedError) -> bytes:
     return orjson.dumps({"errors": errors})
 
 
-def answer_unforeseen(failure: Exception) -> Response:
-    """What is answered where the service is at fault; the log has the rest."""
-    return Response(write_errors(format_unforeseen(failure)), Verdict.FAILED)
+def build_internal_error(failure: Exception) -> Response:
+    """The response to a request that failed by a fault of the service. The fault is logged."""
+    return Response(write_errors(format_unforeseen(failure)), Outcome.FAILED)
 
 
 OVERLOADED = Response(
     write_error(ServiceUnavailable("The service has too much to do at the moment; try again shortly.")),
-    Verdict.UNAVAILABLE,
+    Outcome.UNAVAILABLE,
 )
 SHUTTING_DOWN = Response(
-    write_error(ServiceUnavailable("The service is being stopped; try again shortly.")), Verdict.UNAVAILABLE
+    write_error(ServiceUnavailable("The service is being stopped; try again shortly.")), Outcome.UNAVAILABLE
 )
 TIMED_OUT = Response(
     write_error(OperationTimeout("The operation took too long. A read was stopped; a write may be done all the same.")),
-    Verdict.TIMED_OUT,
+    Outcome.TIMED_OUT,
 )
 
 
-def find_status(verdict: Verdict, media_type: str) -> int:
-    """The status of a verdict; plain JSON gets 200 for errors that GraphQL itself tells of."""
-    return (STATUSES if media_type == GRAPHQL_RESPONSE else STATUSES_OF_PLAIN_JSON)[verdict]
-
-
-async def send_response(
-    send: Send, response: Response, media_type: str, more: Iterable[Header], *, has_token: bool
-) -> None:
-    """Send a response, with more headers; plain JSON gets 200 for errors that GraphQL itself tells of."""
-    verdict = response.verdict
-    if verdict is Verdict.EXECUTED:
-        await send_answer(send, 200, [*FIXED_HEADERS[media_type], *more], response.body)
-        return
-    headers = [*FIXED_HEADERS[media_type], *more, *headers_of(verdict, has_token=has_token)]
-    await send_answer(send, find_status(verdict, media_type), headers, response.body)
-
-
-def headers_of(verdict: Verdict, *, has_token: bool) -> Iterable[Header]:
-    """What the verdict's status asks for: RFC 9110 for 405 and 503, RFC 6750 for 401 and 403."""
-    if verdict is Verdict.UNAUTHENTICATED:
+def list_outcome_headers(outcome: Outcome, *, has_token: bool) -> Iterator[Header]:
+    """The headers that an outcome's status requires: RFC 9110 for 405 and 503, RFC 6750 for 401 and 403."""
+    if outcome is Outcome.UNAUTHENTICATED:
         yield b"www-authenticate", CHALLENGE + (b', error="invalid_token"' if has_token else b"")
-    elif verdict is Verdict.FORBIDDEN:
+    elif outcome is Outcome.FORBIDDEN:
         yield b"www-authenticate", CHALLENGE + b', error="insufficient_scope"'
-    elif verdict is Verdict.UNAVAILABLE:
+    elif outcome is Outcome.UNAVAILABLE:
         yield b"retry-after", RETRY_SECONDS
-    elif verdict is Verdict.MUTATION_REFUSED:
+    elif outcome is Outcome.MUTATION_REFUSED:
         yield b"allow", b"POST"
 
 
-async def send_refusal(send: Send, refusal: HTTPRefusal, media_type: str, more: Iterable[Header]) -> None:
-    own = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
-    headers = [*FIXED_HEADERS[media_type], *more, *own]
-    await send_answer(send, refusal.status, headers, write_error(refusal.error))
+async def send_without_body(send: Send, status: int, headers: list[Header]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [*SECURITY_HEADERS, *headers]})
+    await send({"type": "http.response.body", "body": b""})
 
 
-async def send_answer(send: Send, status: int, headers: list[Header], body: bytes) -> None:
-    """One message with the head, and one with the whole body."""
-    headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def send_response(send: Send, status: int, media_type: str, headers: list[Header], body: bytes) -> None:
+    """Send a response: one message with the head, and one with the whole body.
+
+    Events are a success: in their place, a response with another status is JSON.
+    """
+    if media_type == EVENT_STREAM:
+        media_type, body = (EVENT_STREAM, frame_whole(body)) if status == OK else (JSON, body)
+    length = (b"content-length", b"%d" % len(body))
+    head = [*FIXED_HEADERS[media_type], *headers, length]
+    await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 import app.database.server
-from app.database import migrations, pool
+from app.database import migrations, pool, privileges
 from app.database.migrations import SERVICE_ROLE, read_migrations
 
 PASSWORD = "a password of the tests"
@@ -39,7 +39,7 @@ async def service_role(server: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     role = f"attendance_test_{uuid4().hex}"
     renamed = [replace(one, text=one.text.replace(SERVICE_ROLE, role)) for one in read_migrations()]
     monkeypatch.setattr(migrations, "read_migrations", lambda: renamed)
-    for module in (pool, app.database.server):
+    for module in (pool, privileges, app.database.server):
         monkeypatch.setattr(module, "SERVICE_ROLE", role)
     yield role
     await server.execute(f"DROP ROLE IF EXISTS {role}")

@@ -19,8 +19,10 @@ ERRORS: dict[str, type[ServiceError] | None] = {
     "57P01": ConnectionLost,  # admin_shutdown
     "57P02": ConnectionLost,  # crash_shutdown
     "57P03": ServiceUnavailable,  # cannot_connect_now
+    "58030": ServiceUnavailable,  # io_error: of a disk, or of Citus's connection to a worker
     "25006": ConnectionLost,  # read_only_sql_transaction
     "42P01": ServiceUnavailable,  # undefined_table: not migrated yet
+    "26000": ServiceUnavailable,  # invalid_sql_statement_name: a pooler lost a prepared statement
     "42703": None,  # undefined_column
     "23505": None,  # unique_violation
     "23514": None,  # check_violation
@@ -33,8 +35,8 @@ ERRORS: dict[str, type[ServiceError] | None] = {
 }
 
 
-def make_failure(state: str) -> asyncpg.PostgresError:
-    failure: asyncpg.PostgresError = asyncpg.PostgresError.new({"S": "ERROR", "C": state, "M": SECRET})
+def make_failure(state: str, message: str = SECRET) -> asyncpg.PostgresError:
+    failure: asyncpg.PostgresError = asyncpg.PostgresError.new({"S": "ERROR", "C": state, "M": message})
     return failure
 
 
@@ -42,6 +44,12 @@ def make_failure(state: str) -> asyncpg.PostgresError:
 def test_a_state_of_postgres_becomes_the_callers_error_or_stays_a_fault(state: str) -> None:
     translated = translate_failure(make_failure(state))
     assert (None if translated is None else type(translated)) is ERRORS[state]
+
+
+def test_a_worker_that_citus_has_lost_is_no_fault() -> None:
+    failure = make_failure("XX000", "failure on connection marked as essential: worker-1:5432")
+    assert isinstance(translate_failure(failure), ConnectionLost)
+    assert not outdates_connections(failure)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Migrations by owners who are no superusers, as managed servers have them."""
 
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -51,14 +52,34 @@ async def test_an_owner_who_cannot_have_the_role_is_told_so_and_nothing_is_left(
     if role_exists:
         await server.execute(f"CREATE ROLE {service_role} NOLOGIN NOSUPERUSER NOBYPASSRLS")
     url = await create_owner("NOCREATEROLE")
-    with pytest.raises(ConfigurationError, match=r"refuses to be migrated: .*role"):
+    with pytest.raises(ConfigurationError, match=r"refuses to be migrated: .*role") as refused:
         await migrate(url, row_security=True)
+    owner = urlsplit(url).username
+    create, grant = (f"CREATE ROLE {service_role} NOLOGIN NOSUPERUSER NOBYPASSRLS", f"GRANT {service_role} TO {owner}")
+    assert str(refused.value).endswith(f"an administrator runs `{create}` (unless it exists) and `{grant}`")
     database = Database(url, pool_size=1, row_security=False)
     await database.open()
     try:
-        assert (
-            await database.explain_unreadiness()
-            == f"migration {'0001_attendance'} is missing: run `attendance migrate`"
-        )
+        assert await database.explain_unreadiness() == "the database is not migrated: run `attendance migrate`"
     finally:
         await database.close()
+    if not role_exists:
+        await server.execute(create)
+    await server.execute(grant)
+    await migrate(url, row_security=True)
+    assert await count_of_two_sites(url) == (1, 0)
+
+
+@pytest.mark.parametrize("row_security", [True, False])
+async def test_a_user_who_may_not_connect_is_told_so(
+    server: Any, create_owner: CreateOwner, *, row_security: bool
+) -> None:
+    url = await create_owner("CREATEROLE")
+    await migrate(url, row_security=row_security)
+    owner = urlsplit(url).username
+    await server.execute(f"REVOKE CONNECT ON DATABASE {owner} FROM PUBLIC, {owner}")
+    database = Database(url, pool_size=1, row_security=row_security)
+    reason = await database.explain_unreadiness()
+    await database.close()
+    assert reason is not None
+    assert "GRANT CONNECT ON DATABASE" in reason

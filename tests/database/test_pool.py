@@ -1,4 +1,4 @@
-"""The pool: every wait ends, every failure is told, and the next operation finds a connection that works."""
+"""The pool: every wait ends, every failure is reported, and the next operation finds a connection that works."""
 
 import asyncio
 import time

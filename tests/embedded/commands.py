@@ -77,6 +77,10 @@ class Command:
         _, complaints = self.process.communicate(timeout=PATIENCE)
         return complaints.decode().strip()
 
+    def has_complained(self) -> bool:
+        """Whether the command writes to its standard error, which this waits for."""
+        return bool(select.select([self.process.stderr], [], [], PATIENCE)[0])
+
     def begin_to_finish(self) -> None:
         """Tell the command to end, without waiting for that."""
         assert self.process.stdin is not None
@@ -89,6 +93,13 @@ class Command:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
+
+    def kill_with_server(self, data_dir: Path) -> None:
+        """Kill the supervisor, Postgres and the command, which has no time to start them again."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        for pid in find_processes(data_dir):
+            kill_if_there(pid)
+        self.kill()
 
 
 Starter = Callable[..., Command]
@@ -105,7 +116,7 @@ def find_packages() -> Path:
 def copy_code(target: Path) -> Path:
     """Copy what a command needs of the service to a place where everybody can read it."""
     package = Path(app.__file__ or "").parent
-    for part in ("__init__.py", "errors.py", "database/__init__.py"):
+    for part in ("__init__.py", "errors.py", "database/__init__.py", "database/driver.py"):
         (target / "app" / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(package / part, target / "app" / part)
     shutil.copytree(
@@ -179,13 +190,8 @@ def is_supervisor(pid: int) -> bool:
         return False
 
 
-def find_store(data_dir: Path) -> Path:
-    link = data_dir / "embedded" / "store"
-    return link.readlink() if link.is_symlink() else link.parent
-
-
 def find_cluster(data_dir: Path) -> Path:
-    [cluster] = find_store(data_dir).glob("postgres-*/")
+    [cluster] = (data_dir / "embedded").glob("postgres-*/")
     return cluster
 
 

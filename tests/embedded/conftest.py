@@ -21,7 +21,6 @@ from tests.embedded.commands import (
     find_interpreter,
     find_packages,
     find_processes,
-    find_store,
     has_ended,
     wait_until,
 )
@@ -41,10 +40,10 @@ def code_of_another_system() -> Iterator[Path]:
     """The code on a system that does not tell a process of its parent's end."""
     with tempfile.TemporaryDirectory(prefix="code-") as directory:
         code = copy_code(Path(directory))
-        account = code / "app" / "database" / "embedded" / "account.py"
-        text = account.read_text()
-        assert 'sys.platform != "linux"' in text
-        account.write_text(text.replace('sys.platform != "linux"', "True"))
+        programs = code / "app" / "database" / "embedded" / "postgres.py"
+        text = programs.read_text()
+        assert 'sys.platform == "linux"' in text
+        programs.write_text(text.replace('sys.platform == "linux"', "False"))
         yield code
 
 
@@ -114,8 +113,6 @@ def make_place() -> Iterator[Path]:
         ]
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-        for data_dir in data_dirs:
-            shutil.rmtree(find_store(data_dir))
         shutil.rmtree(directory)
         assert left == [], "something stayed behind"
 

@@ -4,26 +4,25 @@ import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
-import tempfile
-import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
 
-from app.database.embedded import layout, run_embedded_postgres
-from app.database.embedded.account import Account
-from app.database.embedded.layout import follow_link, remove_abandoned_stores
+from app.database.embedded import run_embedded_postgres
+from app.database.embedded.postgres import COPIES, shorten
 from app.errors import ConfigurationError
 from tests.embedded.commands import (
     Person,
     Starter,
     find_cluster,
     find_packages,
-    find_processes,
-    find_store,
+    find_postmaster,
     has_ended,
+    kill_if_there,
     query,
     wait_until,
 )
@@ -55,13 +54,33 @@ def test_the_path_of_the_data_may_be_unfit_for_a_socket(person: Person, place: P
     data_dir = person.give(place) / name
     command = start(person, data_dir)
     url = command.wait_until_ready()
-    assert query(url, "SHOW data_directory") == str(data_dir / "embedded" / "postgres-18")
-    run = (data_dir / "embedded" / "run").readlink()
-    assert not run.is_relative_to(place)
+    cluster = data_dir / "embedded" / "postgres-18"
+    assert Path(f"/proc/{find_postmaster(data_dir)}/cwd").readlink() == cluster
+    host = Path(parse_qs(urlsplit(url).query)["host"][0])
+    assert not host.is_relative_to(place)
+    assert host.samefile(cluster)
     second = start(person, data_dir)
     assert second.wait_until_ready() == url
     assert (second.finish(), command.finish()) == ("", "")
-    assert not run.exists()
+    assert not host.parent.is_symlink()
+
+
+def test_a_link_that_somebody_else_made_is_not_followed(place: Path) -> None:
+    home = place / "schöne Daten"
+    link = shorten(home)
+    try:
+        assert link.readlink() == home
+        link.unlink()
+        link.symlink_to(place)
+        with pytest.raises(ConfigurationError, match="is in the way"):
+            shorten(home)
+        link.unlink()
+        link.symlink_to(home)
+        os.chown(link, 65534, 65534, follow_symlinks=False)
+        with pytest.raises(ConfigurationError, match="ATTENDANCE_DATA_DIR"):
+            shorten(home)
+    finally:
+        link.unlink()
 
 
 def test_only_its_own_user_can_enter_the_directories_of_data_and_socket(
@@ -69,40 +88,25 @@ def test_only_its_own_user_can_enter_the_directories_of_data_and_socket(
 ) -> None:
     command = start(person, data_dir)
     command.wait_until_ready()
-    run = (data_dir / "embedded" / "run").resolve()
-    for directory in (find_cluster(data_dir), run / "socket"):
+    for directory in (data_dir / "embedded", find_cluster(data_dir)):
         assert directory.stat().st_mode & 0o777 == 0o700
-    for directory in (data_dir / "embedded", run):
-        assert directory.stat().st_mode & 0o066 == 0
-    for socket in (run / "control.sock", run / "socket" / ".s.PGSQL.5432"):
-        assert socket.stat().st_mode & 0o077 == 0
+    for path in (data_dir / "embedded" / "control.sock", find_cluster(data_dir) / ".s.PGSQL.5432"):
+        assert path.stat().st_mode & 0o077 == 0
     assert command.finish() == ""
 
 
 def test_what_a_killed_start_left_is_cleared_away(person: Person, new_data_dir: Path, start: Starter) -> None:
     home = new_data_dir / "embedded"
-    leftovers = [home / "unfinished-abc", home / "run-abc"]
-    for leftover in leftovers:
-        leftover.mkdir(parents=True)
-        (leftover / "file").touch()
-    for path in (new_data_dir, home, *leftovers):
+    (home / "unfinished").mkdir(parents=True)
+    (home / "unfinished" / "file").touch()
+    with socket.socket(socket.AF_UNIX) as control:
+        control.bind(str(home / "control.sock"))
+    for path in (new_data_dir, home, *home.iterdir()):
         person.give(path)
     command = start(person, new_data_dir)
     assert query(command.wait_until_ready(), "SELECT 1") == "1"
-    assert not any(leftover.exists() for leftover in leftovers)
     assert command.finish() == ""
-
-
-def test_data_that_its_postgres_can_no_longer_reach_is_not_replaced_by_new_data(
-    root: Person, place: Path, start: Starter
-) -> None:
-    command = start(root, place / "data")
-    command.wait_until_ready()
-    assert command.finish() == ""
-    (place / "data").chmod(0o700)
-    refusal = start(root, place / "data").finish()
-    assert refusal.startswith("refused: the user that Postgres runs as")
-    assert "cannot reach" in refusal
+    assert {path.name for path in home.iterdir()} == {"lock", "postgres.log", "postgres-18"}
 
 
 def test_a_pid_file_that_names_a_stranger_does_not_stop_the_start(
@@ -110,9 +114,7 @@ def test_a_pid_file_that_names_a_stranger_does_not_stop_the_start(
 ) -> None:
     command = start(person, data_dir)
     query(command.wait_until_ready(), WRITE)
-    for pid in find_processes(data_dir):
-        os.kill(pid, signal.SIGKILL)
-    command.kill()
+    command.kill_with_server(data_dir)
     cluster = find_cluster(data_dir)
     owner = cluster.stat()
     stranger = subprocess.Popen(["/bin/sleep", "60"], user=owner.st_uid, cwd="/")
@@ -127,6 +129,35 @@ def test_a_pid_file_that_names_a_stranger_does_not_stop_the_start(
         stranger.wait()
 
 
+def test_data_that_was_removed_while_it_was_used_does_not_stop_new_commands(
+    person: Person, data_dir: Path, start: Starter
+) -> None:
+    old = start(person, data_dir)
+    query(old.wait_until_ready(), WRITE)
+    shutil.rmtree(data_dir)
+    new = start(person, data_dir)
+    url = new.wait_until_ready()
+    assert query(url, "SELECT to_regclass('note') IS NULL") == "t"
+    assert old.finish() == ""
+    third = start(person, data_dir)
+    assert third.wait_until_ready() == url
+    assert (new.finish(), third.finish()) == ("", "")
+    assert wait_until(lambda: has_ended(data_dir), within=1)
+
+
+def test_a_killed_server_whose_data_was_removed_is_not_replaced(person: Person, data_dir: Path, start: Starter) -> None:
+    command = start(person, data_dir)
+    command.wait_until_ready()
+    postmaster = find_postmaster(data_dir)
+    os.kill(command.process.pid, signal.SIGSTOP)
+    shutil.rmtree(data_dir)
+    kill_if_there(postmaster)
+    os.kill(command.process.pid, signal.SIGCONT)
+    assert command.has_complained()
+    assert "ATTENDANCE_DATA_DIR" in command.finish()
+    assert not data_dir.exists()
+
+
 def test_a_directory_that_cannot_be_written_is_refused_in_one_line(person: Person, place: Path, start: Starter) -> None:
     closed = place / "closed"
     closed.touch() if person.user == 0 else closed.mkdir(mode=0o500)
@@ -134,6 +165,19 @@ def test_a_directory_that_cannot_be_written_is_refused_in_one_line(person: Perso
     assert refusal.startswith("refused: the embedded Postgres cannot use ")
     assert "ATTENDANCE_DATA_DIR" in refusal
     assert len(refusal.splitlines()) == 1
+
+
+def test_the_log_keeps_earlier_runs_until_it_is_long(person: Person, data_dir: Path, start: Starter) -> None:
+    log = data_dir / "embedded" / "postgres.log"
+    for size, is_kept in ((10_000, True), (2_000_000, False)):
+        earlier = "x" * size
+        with log.open("a") as lines:
+            lines.write(earlier)
+        command = start(person, data_dir)
+        command.wait_until_ready()
+        assert command.finish() == ""
+        assert (earlier in log.read_text()) is is_kept
+        assert "database system is shut down" in log.read_text()
 
 
 def test_what_stops_postgres_from_starting_is_said_in_one_line(person: Person, data_dir: Path, start: Starter) -> None:
@@ -158,39 +202,19 @@ def test_without_the_package_the_refusal_says_what_to_install(tmp_path: Path, mo
         pass
 
 
-def test_root_keeps_data_elsewhere_when_postgres_cannot_reach_it_and_finds_it_again(
-    root: Person, place: Path, start: Starter
-) -> None:
-    (place / "private").mkdir(mode=0o700)
-    data_dir = place / "private" / "data"
-    command = start(root, data_dir)
+def test_roots_data_may_lie_where_the_user_of_postgres_cannot_go(root: Person, place: Path, start: Starter) -> None:
+    command = start(root, place / "data")
     query(command.wait_until_ready(), WRITE)
     assert command.finish() == ""
-    store = find_store(data_dir)
-    assert not store.is_relative_to(place)
-    assert (place / "private").stat().st_mode & 0o777 == 0o700
-    again = start(root, data_dir)
+    place.chmod(0o700)
+    again = start(root, place / "data")
     assert query(again.wait_until_ready(), READ) == "kept"
     assert again.finish() == ""
-    shutil.rmtree(data_dir)
-    afresh = start(root, data_dir)
-    assert query(afresh.wait_until_ready(), "SELECT to_regclass('note') IS NULL") == "t"
-    assert afresh.finish() == ""
-    assert find_store(data_dir) != store
-    assert not store.exists(), "a store in the temporary directory does not outlive its home"
-
-
-@pytest.mark.parametrize("is_temporary", [False, True])
-def test_data_that_has_to_live_elsewhere_lasts_as_long_as_its_home_would(
-    root: Person, place: Path, monkeypatch: pytest.MonkeyPatch, *, is_temporary: bool
-) -> None:
-    lasting = place / "lasting"
-    monkeypatch.setattr(layout, "STORE_BASE", lasting)
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(place))
-    home = place / "home" if is_temporary else Path("/nonexistent")
-    store = layout.make_store(home, Account(root.user, root.group))
-    assert store.parent == (place if is_temporary else lasting)
-    assert lasting.exists() is not is_temporary
+    new = start(root, place / "new")
+    assert query(new.wait_until_ready(), "SELECT 1") == "1"
+    assert find_cluster(place / "new").stat().st_uid != 0
+    assert new.finish() == ""
+    assert place.stat().st_mode & 0o777 == 0o700
 
 
 def test_root_may_use_the_data_of_an_ordinary_user_who_can_still_use_it_afterwards(
@@ -213,37 +237,13 @@ def test_root_copies_programs_that_postgres_cannot_reach(root: Person, place: Pa
     for name in ("embedded_postgres", "embedded_postgres.libs"):
         if (find_packages() / name).exists():
             shutil.copytree(find_packages() / name, packages / name)
-    data_dir = place / "data"
+    data_dir = packages / "data"
+    used = set()
     for _ in range(2):
         command = start(root, data_dir, PYTHONPATH=f"{code}{os.pathsep}{packages}")
         assert query(command.wait_until_ready(), "SELECT 1") == "1"
+        used.add(Path(f"/proc/{find_postmaster(data_dir)}/exe").readlink())
         assert command.finish() == ""
-    [copy] = (data_dir / "embedded").glob("programs-*")
-    assert (copy / "embedded_postgres" / "pginstall" / "bin" / "postgres").exists()
-
-
-def test_a_link_into_somebody_elses_directory_is_not_followed(root: Person, place: Path) -> None:
-    link = place / "run"
-    target = place / "target"
-    target.mkdir()
-    link.symlink_to(target)
-    assert follow_link(link) == target
-    os.chown(target, 65534, 65534)
-    assert root.user == 0
-    assert follow_link(link) is None
-
-
-def test_stores_that_nobody_uses_any_more_are_removed_after_some_days(place: Path) -> None:
-    used, moved, fresh, old = (place / f"attendance-{name}" for name in ("used", "moved", "fresh", "old"))
-    home = place / "home"
-    for store in (used, moved, fresh, old):
-        store.mkdir()
-        (store / "home").symlink_to(home if store in (used, moved) else place / "gone")
-    home.mkdir()
-    (home / "store").symlink_to(used)
-    for store in (used, moved, old):
-        os.utime(store / "home", (0, time.time() - 31 * 24 * 3600), follow_symlinks=False)
-    remove_abandoned_stores(place, unused_days=30)
-    assert {store.name for store in place.glob("attendance-*")} == {used.name, fresh.name}
-    remove_abandoned_stores(place, unused_days=0)
-    assert {store.name for store in place.glob("attendance-*")} == {used.name}
+    [program] = used
+    assert program.is_relative_to(COPIES)
+    shutil.rmtree(COPIES / program.relative_to(COPIES).parts[0])

@@ -3,20 +3,23 @@
 import hashlib
 import io
 import os
+import pty
 import shutil
 import sys
 import tarfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hatchling.build import build_wheel
 
-from app.web.explorer.build_hook import VENDOR_FILES, FilesUnavailable, VendorFile, bring_files
+from app.web.explorer.build_hook import CHART, GRAPHIQL, Bundle, FilesUnavailable, VendorFile, bring_files
 
+PROJECT = Path(__file__).parents[2]
+ALL_FILES = (*GRAPHIQL.read_list(PROJECT), *CHART.read_list(PROJECT))
 CONTENT = b"console.log('a stand-in')"
 LICENCE = b"do what you like"
-PROJECT = Path(__file__).parents[2]
 
 
 def make_file(member: str, content: bytes) -> VendorFile:
@@ -142,20 +145,17 @@ def test_an_unusable_archive_is_one_line(vendor: Path, programs: Path, archives:
 
 
 def test_every_file_is_pinned_by_version_and_digest() -> None:
-    assert len({file.name for file in VENDOR_FILES}) == len(VENDOR_FILES)
-    assert all(len(bytes.fromhex(file.sha256)) == 32 for file in VENDOR_FILES)
-    assert all(file.version.count(".") == 2 for file in VENDOR_FILES)
+    assert len({file.name for file in ALL_FILES}) == len(ALL_FILES)
+    assert all(len(bytes.fromhex(file.sha256)) == 32 for file in ALL_FILES)
+    assert all(file.version.count(".") == 2 for file in ALL_FILES)
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small copy of the project, from which hatchling builds the explorer alone."""
+    """A small copy of the project, from which hatchling builds the two pages alone."""
     root = tmp_path / "project"
-    shutil.copytree(
-        PROJECT / "app" / "web" / "explorer",
-        root / "app" / "web" / "explorer",
-        ignore=shutil.ignore_patterns("vendor", "__pycache__"),
-    )
+    for folder in (GRAPHIQL.folder, CHART.folder):
+        shutil.copytree(PROJECT / folder, root / folder, ignore=shutil.ignore_patterns("vendor", "__pycache__"))
     for name in ("pyproject.toml", ".gitignore", "LICENSE"):
         shutil.copy(PROJECT / name, root / name)
     (root / "README.md").write_text("A copy.")
@@ -164,10 +164,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def build(root: Path) -> set[str]:
-    """Build the wheel of the project at `root`, as pip does; gives the names of the explorer's files in it."""
+    """Build the wheel of the project at `root`, as pip does; gives the names of the pages' files in it."""
     name = build_wheel(str(root / "dist"))
     with zipfile.ZipFile(root / "dist" / name) as wheel:
-        return {os.path.relpath(entry, "app/web/explorer") for entry in wheel.namelist() if "/explorer/" in entry}
+        return {os.path.relpath(entry, "app/web") for entry in wheel.namelist() if entry.startswith("app/web/")}
 
 
 @pytest.mark.usefixtures("programs")
@@ -176,18 +176,59 @@ def test_a_wheel_is_built_without_npm_and_says_what_is_missing(
 ) -> None:
     names = build(project)
 
-    assert {"index.html", "init.js", "page.css", "icon.svg", "first_query.graphql", "page.py"} <= names
-    assert not any(name.startswith("vendor/") for name in names)
+    assert {
+        "explorer/index.html",
+        "explorer/init.js",
+        "explorer/page.css",
+        "explorer/icon.svg",
+        "explorer/tabs/1-first-attendances.graphql",
+        "explorer/graphiql_files.json",
+        "start/index.html",
+        "start/main.js",
+        "start/page.css",
+        "start/chart_files.json",
+    } <= names
+    assert not any("/vendor/" in name for name in names)
     said = capfd.readouterr()
     lines = [line for line in (said.out + said.err).splitlines() if line]
-    assert lines == ["GraphiQL is not bundled, its page will load from a CDN: npm is not on PATH"]
+    assert lines == [
+        "GraphiQL is not bundled, its page will load from a CDN: npm is not on PATH",
+        "The chart is not bundled, the start page will show tables alone: npm is not on PATH",
+    ]
 
 
 @pytest.mark.usefixtures("programs")
-def test_a_wheel_holds_what_is_in_the_vendor_folder_though_git_ignores_it(project: Path) -> None:
-    vendor = project / "app" / "web" / "explorer" / "vendor"
+def test_pip_tells_at_its_terminal_that_graphiql_is_not_bundled(project: Path) -> None:
+    output = run_at_terminal(
+        sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", str(project)
+    )
+
+    assert list((project / "dist").glob("*.whl")), output
+    assert "WARNING: GraphiQL is not bundled, its page will load from a CDN: npm is not on PATH." in output
+    assert "WARNING: The chart is not bundled, the start page will show tables alone: npm is not on PATH." in output
+    assert "Install again with npm on PATH" in output
+
+
+def run_at_terminal(*command: str) -> str:
+    """Run a command whose controlling terminal is one of its own; gives what that terminal shows."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(command[0], command)  # noqa: S606 - the test's own interpreter
+    shown = b""
+    with suppress(OSError):  # Linux ends the reading of a terminal that nobody holds any more with EIO.
+        while part := os.read(terminal, 4096):
+            shown += part
+    os.waitpid(process, 0)
+    os.close(terminal)
+    return shown.decode()
+
+
+@pytest.mark.usefixtures("programs")
+@pytest.mark.parametrize("bundle", [GRAPHIQL, CHART], ids=["graphiql", "chart"])
+def test_a_wheel_holds_what_is_in_the_vendor_folder_though_git_ignores_it(project: Path, bundle: Bundle) -> None:
+    vendor = project / bundle.folder / "vendor"
     vendor.mkdir()
     (vendor / "anything.js").write_bytes(CONTENT)
 
-    assert "app/web/explorer/vendor/" in (project / ".gitignore").read_text()
-    assert "vendor/anything.js" in build(project)
+    assert f"{bundle.folder}/vendor/" in (project / ".gitignore").read_text()
+    assert f"{bundle.folder.name}/vendor/anything.js" in build(project)

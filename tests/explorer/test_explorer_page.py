@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,8 +15,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.settings import load_settings
+from app.web.application import build_application
 from app.web.explorer.build_hook import VENDOR_FILES
-from app.web.explorer.page import OWN_NAMES, VENDOR_NAMES, Explorer, accepts_page, render_page
+from app.web.explorer.graphiql_files import CDN, VENDOR_NAMES, is_bundled
+from app.web.explorer.page import OWN_NAMES, Explorer, render_page
+from app.web.pages import accepts_page
+from tests.support.service import SECRET, RecordingDatabase
 
 STRICT_POLICY = (
     "default-src 'none'; script-src 'self'; "
@@ -58,6 +64,11 @@ def read_attribute(page: str, name: str) -> str:
     found = re.search(rf'data-{name}="([^"]*)"', page)
     assert found
     return html.unescape(found[1])
+
+
+def read_tabs(page: str) -> list[str]:
+    tabs: list[str] = json.loads(read_attribute(page, "tabs"))
+    return tabs
 
 
 def find_loaded(page: str) -> Iterator[str]:
@@ -114,7 +125,17 @@ async def test_another_tag_gets_the_asset_again(client: httpx2.AsyncClient) -> N
 
 @pytest.mark.parametrize(
     "name",
-    ["page.py", "index.html", "first_query.graphql", "build_hook.py", "..%2Fpage.py", "%2e%2e/page.py", "a/b", ""],
+    [
+        "page.py",
+        "index.html",
+        "graphiql_files.json",
+        "build_hook.py",
+        "tabs/1-first-attendances.graphql",
+        "..%2Fpage.py",
+        "%2e%2e/page.py",
+        "a/b",
+        "",
+    ],
 )
 async def test_a_name_outside_the_closed_set_is_not_found(client: httpx2.AsyncClient, name: str) -> None:
     response = await client.get(f"/graphql/explorer/{name}")
@@ -134,7 +155,8 @@ async def test_the_page_starts_with_the_token_and_a_query_that_parses(client: ht
     query = read_attribute(page, "query")
     assert parse(query)
     assert "attendances(first: 10)" in query
-    assert "Bearer" not in query
+    assert read_tabs(page)[0] == query
+    assert "Bearer" not in read_attribute(page, "tabs")
 
 
 async def test_without_a_token_the_query_tells_where_to_put_one(vendor: Path) -> None:
@@ -144,60 +166,83 @@ async def test_without_a_token_the_query_tells_where_to_put_one(vendor: Path) ->
     assert read_attribute(page, "headers") == ""
     query = read_attribute(page, "query")
     assert parse(query)
+    assert read_tabs(page)[0] == query
     assert query.startswith('# Requests need a token; write into the headers below:\n#   {"Authorization": "Bearer ')
 
 
 def test_a_hostile_query_or_token_stays_inside_its_attribute() -> None:
-    page = render_page(HOSTILE, HOSTILE)
+    page = render_page([HOSTILE], HOSTILE, [], "")
 
-    assert page.count("<script") == render_page("", "").count("<script")
+    assert page.count("<script") == render_page([""], "", [], "").count("<script")
     assert read_attribute(page, "query") == HOSTILE
+    assert json.loads(read_attribute(page, "tabs")) == [HOSTILE]
     assert read_attribute(page, "headers") == HOSTILE
 
 
-async def test_without_graphiqls_files_the_page_is_strawberrys_under_a_policy_of_its_own(
+async def test_without_graphiqls_files_the_page_says_so_and_loads_them_from_a_cdn(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     explorer = Explorer("a.demo.token", tmp_path)
     async with connect(explorer) as client:
         response = await client.get("/graphql")
-        asset = await client.get("/graphql/explorer/init.js")
+        own = await client.get("/graphql/explorer/init.js")
+        vendors = await client.get("/graphql/explorer/graphiql.min.js")
 
+    assert not is_bundled(tmp_path)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "npm" in caplog.text
-    assert asset.status_code == 404
+    assert (own.status_code, vendors.status_code) == (200, 404)
     assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
-    policy = response.headers["content-security-policy"]
-    scripts = re.search(r"script-src ([^;]+);", policy)
-    assert scripts
-    assert re.fullmatch(r"https://\S+ 'sha256-\S{44}'", scripts[1])
-    assert "frame-ancestors 'none'" in policy
-    assert "default-src 'none'" in policy
+    assert response.headers["content-security-policy"] == STRICT_POLICY.replace(
+        "script-src 'self'", f"script-src 'self' {CDN}"
+    ).replace("style-src 'self'", f"style-src 'self' {CDN}")
+    assert "Loading" not in response.text
+    assert f"GraphiQL is not installed with this service, and is loaded from {CDN}." in response.text
+    assert "<code>npm</code>" in response.text
 
 
-async def test_every_remote_file_of_the_fallback_page_is_bound_by_an_integrity_hash(tmp_path: Path) -> None:
+async def test_every_remote_file_is_the_pinned_one_by_version_and_digest(tmp_path: Path) -> None:
     page = bytes(Explorer(None, tmp_path).page_response().body).decode()
-    tags = re.findall(r"<(?:script|link)[^>]*https://[^>]*>", page)
+    tags = re.findall(r'<(?:script defer src|link rel="stylesheet" href)="(https://[^"]+)"([^>]*)>', page)
+    wanted = [
+        (
+            f"{CDN}/{file.package}@{file.version}/{file.member}",
+            f' integrity="sha256-{b64encode(bytes.fromhex(file.sha256)).decode()}" crossorigin="anonymous"',
+        )
+        for file in VENDOR_FILES
+        if file.name in VENDOR_NAMES
+    ]
 
-    assert len(tags) >= 4
-    assert all("integrity=" in tag for tag in tags)
+    assert sorted(tags) == sorted(wanted)
+    assert len(tags) == len(VENDOR_NAMES)
 
 
-async def test_the_fallback_page_starts_with_the_token_and_keeps_it_no_longer_than_the_tab(tmp_path: Path) -> None:
-    page = bytes(Explorer("a.demo.token", tmp_path).page_response().body).decode()
+async def test_react_is_loaded_before_the_scripts_that_need_it(client: httpx2.AsyncClient) -> None:
+    scripts = re.findall(r'src="graphql/explorer/([^"]+)"', (await client.get("/graphql")).text)
 
-    assert "Bearer a.demo.token" in page
-    assert "query FirstAttendances" in page
-    assert "shouldPersistHeaders: false, storage: window.sessionStorage" in page
-    assert "<title>Attendance · GraphiQL</title>" in page
+    assert scripts == ["react.production.min.js", "react-dom.production.min.js", "graphiql.min.js", "init.js"]
 
 
-async def test_a_hostile_token_cannot_end_the_fallback_pages_script(tmp_path: Path) -> None:
-    plain = bytes(Explorer("token", tmp_path).page_response().body).decode()
-    hostile = bytes(Explorer(HOSTILE, tmp_path).page_response().body).decode()
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [("/graphql/", "/graphql"), ("/graphql/?query=%7Ba%7D", "/graphql?query=%7Ba%7D")],
+)
+async def test_a_browser_is_led_to_the_page_by_an_address_that_names_no_host(
+    client: httpx2.AsyncClient, path: str, page: str
+) -> None:
+    response = await client.get(path, headers={"Accept": CHROME_ACCEPT, "Host": "elsewhere.example"})
 
-    assert hostile.count("</script>") == plain.count("</script>")
-    assert "alert(1)" in hostile
+    assert response.status_code == 307
+    assert not response.headers["location"].startswith(("/", "http"))
+    assert response.url.join(response.headers["location"]).raw_path.decode() == page
+    led = await client.get(path, headers={"Accept": CHROME_ACCEPT}, follow_redirects=True)
+    assert "<title>Attendance · GraphiQL</title>" in led.text
+
+
+def test_behind_a_prefix_the_redirect_stays_below_it() -> None:
+    root = httpx2.URL("https://gateway.example/attendance/")
+
+    assert root.join("graphql/").join("../graphql") == httpx2.URL("https://gateway.example/attendance/graphql")
 
 
 def test_the_page_loads_exactly_the_vendor_files_that_the_build_brings() -> None:
@@ -232,3 +277,27 @@ def test_the_page_loads_exactly_the_vendor_files_that_the_build_brings() -> None
 )
 def test_the_page_is_for_those_who_prefer_html_to_json(accept: str | None, wanted: bool) -> None:  # noqa: FBT001
     assert accepts_page(accept) is wanted
+
+
+async def test_the_service_leads_a_browser_to_its_page(http: httpx2.AsyncClient) -> None:
+    response = await http.get("/graphql/", headers={"Accept": CHROME_ACCEPT}, follow_redirects=True)
+
+    assert response.url.path == "/graphql"
+    assert "<title>Attendance · GraphiQL</title>" in response.text
+
+
+@pytest.mark.parametrize("path", ["/", "/graphql/"])
+async def test_only_browsers_are_led(http: httpx2.AsyncClient, path: str) -> None:
+    asked = await http.get(path, params={"query": "{ __typename }"})
+    sent = await http.post(path, json={"query": "{ __typename }"}, headers={"Accept": CHROME_ACCEPT})
+
+    assert (asked.status_code, sent.status_code) == (404, 404)
+
+
+async def test_where_the_explorer_is_off_nothing_leads_to_it(database: RecordingDatabase, database_url: str) -> None:
+    environ = {"ATTENDANCE_DATABASE_URL": database_url, "ATTENDANCE_JWT_SECRET": SECRET}
+    transport = httpx2.ASGITransport(app=build_application(load_settings(environ), database))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
+        answers = [await client.get(path, headers={"Accept": CHROME_ACCEPT}) for path in ("/", "/graphql/")]
+
+    assert [answer.status_code for answer in answers] == [404, 404]

@@ -10,8 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from app.database import connecting, pool, pulse
-from app.database.connecting import Connector
+from app.database import connection as connection_module
+from app.database import liveness, pool
+from app.database.connector import Connector
 from app.database.failures import ConnectionLost, DatabaseBusy
 from app.database.migrations import SERVICE_ROLE
 from app.errors import ServiceUnavailable
@@ -129,7 +130,7 @@ async def test_a_slow_statement_is_left_alone_while_the_server_answers_anybody(
 async def test_a_slow_statement_is_left_alone_when_another_is_answered_while_a_probe_is_not(
     database: RecordingDatabase, way: FaultProxy, site_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulse, "PROBE_SECONDS", 1.2)
+    monkeypatch.setattr(liveness, "PROBE_SECONDS", 1.2)
     await asyncio.gather(*(database.fetch_rows(SLEEP, [0.1], site_id) for _ in range(2)))
     way.ignore_newcomers()
     slow, slower = await asyncio.gather(*(database.fetch_rows(SLEEP, [each], site_id) for each in (1.6, 2.4)))
@@ -159,7 +160,7 @@ async def test_a_server_of_which_nothing_is_heard_is_given_up_and_asked_until_it
     begin = time.monotonic()
     with pytest.raises(ConnectionLost):
         await database.fetch_rows(ONE, [], site_id)
-    assert pulse.SILENCE_SECONDS < time.monotonic() - begin < ANSWER_SECONDS
+    assert liveness.SILENCE_SECONDS < time.monotonic() - begin < ANSWER_SECONDS
     for _ in range(100):
         begin = time.monotonic()
         with pytest.raises(ServiceUnavailable):
@@ -210,7 +211,7 @@ async def test_the_system_watches_over_connections_that_are_idle(way: FaultProxy
     connection = await Connector(url_of(way), role=SERVICE_ROLE, statement_seconds=5).connect()
     connected = connection._transport.get_extra_info("socket")  # noqa: SLF001
     assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-    for name, value in connecting.SOCKET_OPTIONS.items():
+    for name, value in connection_module.SOCKET_OPTIONS.items():
         assert connected.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
     await connection.close()
 

@@ -14,11 +14,14 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.database.migrations import migrate
+from app.database.connector import SESSION_SETTINGS
+from app.database.migrations import SERVICE_ROLE, migrate
+from app.database.pool import Database
 from tests.faults.conftest import RETURN_SECONDS, Caller, make_postgres, url_of
 from tests.support.commands import RunningService, start_service
 from tests.support.fault_proxy import FaultProxy, open_proxy
 from tests.support.own_postgres import OwnPostgres
+from tests.support.pgbouncer import run_pgbouncer
 from tests.support.service import SECRET
 from tests.support.waiting import wait_until
 from tests.support.watching import Numbers, read_numbers
@@ -140,3 +143,26 @@ async def test_a_standby_that_is_promoted_takes_over(
             returned = await caller.wait_until_served()
             caller.check(begin)
         assert returned < RETURN_SECONDS
+
+
+async def test_a_standby_behind_a_pooler_is_not_used_and_the_reason_is_logged(
+    pair: Pair, site_id: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    owner = await asyncpg.connect(pair.primary.url)
+    settings = {**SESSION_SETTINGS, "statement_timeout": "5000"}
+    for command in ("LOGIN", *(f"SET {name} = '{value}'" for name, value in settings.items())):
+        await owner.execute(f"ALTER ROLE {SERVICE_ROLE} {command}")
+    await owner.close()
+    with run_pgbouncer(
+        pair.standby.url, mode="session", ignored=["role", *settings], users=[SERVICE_ROLE]
+    ) as replica_url:
+        database = Database(pair.primary.url, pool_size=2, row_security=True, replica_url=replica_url)
+        await database.open()
+
+        async def has_reason() -> bool:
+            return any("connect to the standby directly" in message for message in caplog.messages)
+
+        await wait_until(has_reason, within=20)
+        assert database.explain_replica() == "out of reach: reads go to the primary"
+        assert await database.open_reads(0).read_rows("SELECT 1 AS one", (), site_id)
+        await database.close()

@@ -1,5 +1,6 @@
 """Bad input of every kind: its code, the argument at fault, and nothing internal."""
 
+import re
 from typing import Any
 
 import orjson
@@ -34,19 +35,19 @@ PLACES_OF_GUIDS = {
     "perspective.bookingId": "attendances(perspective: {bookingId: $value}) { totalCount }",
     "filter.id.eq": "attendances(filter: {id: {eq: $value}}) { totalCount }",
     "filter.id.ne": "attendances(filter: {id: {ne: $value}}) { totalCount }",
-    "filter.id.in": "attendances(filter: {id: {in: [$value]}}) { totalCount }",
+    "filter.id.in.0": "attendances(filter: {id: {in: [$value]}}) { totalCount }",
     "filter.bookingId.eq": "attendances(filter: {bookingId: {eq: $value}}) { totalCount }",
     "filter.bookingId.ne": "attendances(filter: {bookingId: {ne: $value}}) { totalCount }",
-    "filter.bookingId.in": "attendances(filter: {bookingId: {in: [$value]}}) { totalCount }",
+    "filter.bookingId.in.0": "attendances(filter: {bookingId: {in: [$value]}}) { totalCount }",
     "id": "attendance(id: $value) { id }",
-    "ids": "nodes(ids: [$value]) { id }",
+    "ids.0": "nodes(ids: [$value]) { id }",
 }
 NODE_BY_ID = "node(id: $value) { id }"
 PLACES_OF_TEXTS = {
     "perspective.sessionId": "attendances(perspective: {sessionId: $value}) { totalCount }",
     "filter.sessionId.eq": "attendances(filter: {sessionId: {eq: $value}}) { totalCount }",
     "filter.sessionId.ne": "attendances(filter: {sessionId: {ne: $value}}) { totalCount }",
-    "filter.sessionId.in": "attendances(filter: {sessionId: {in: [$value]}}) { totalCount }",
+    "filter.sessionId.in.0": "attendances(filter: {sessionId: {in: [$value]}}) { totalCount }",
 }
 
 
@@ -64,11 +65,17 @@ async def test_a_number_is_no_guid(client: GraphQLClient) -> None:
 
 
 @pytest.mark.parametrize("argument", ["filter.id.in", "filter.bookingId.in", "ids"])
-async def test_a_malformed_guid_in_a_list_is_told_by_its_place(client: GraphQLClient, argument: str) -> None:
-    field = PLACES_OF_GUIDS[argument].replace("[$value]", f'["{GUID}", "x"]')
-    refusal = await refuse(client, f"{{ {field} }}")
-    assert refusal.place == ("BAD_USER_INPUT", argument)
-    assert " 2 " in refusal.message
+@pytest.mark.parametrize("position", [0, 1, 2, 11])
+async def test_a_malformed_guid_in_a_list_is_told_by_its_place(
+    client: GraphQLClient, argument: str, position: int
+) -> None:
+    field = PLACES_OF_GUIDS[f"{argument}.0"].replace("[$value]", "$values")
+    values = [GUID] * position + ["x", GUID, "y"]
+    refusal = await refuse(client, f"query($values: [ID!]!) {{ {field} }}", values=values)
+    assert refusal.place == ("BAD_USER_INPUT", f"{argument}.{position}")
+    assert f"`{argument}.{position}`" in refusal.message
+    literal = f"{{ {field} }}".replace("$values", orjson.dumps(values).decode())
+    assert await refuse(client, literal) == refusal
 
 
 @pytest.mark.parametrize("argument", PLACES_OF_TEXTS)
@@ -175,3 +182,80 @@ async def test_nodes_takes_at_most_100_ids(client: GraphQLClient) -> None:
     refusal = await refuse(client, query, ids=[GUID] * 101)
     assert refusal.place == ("BAD_USER_INPUT", "ids")
     assert "100" in refusal.message
+
+
+DIGITS = "9" * 5000
+LONG_NUMBERS: dict[str, str] = {
+    "an argument": f"{{ attendances(first: {DIGITS}) {{ totalCount }} }}",
+    "a negative one": f"{{ attendances(first: -{DIGITS}) {{ totalCount }} }}",
+    "a filter": f"{{ attendances(filter: {{numberOfAttendees: {{eq: {DIGITS}}}}}) {{ totalCount }} }}",
+    "a list": f"{{ attendances(filter: {{numberOfAttendees: {{in: [1, {DIGITS}]}}}}) {{ totalCount }} }}",
+    "a default": f"query($x: Int = {DIGITS}) {{ attendances(first: $x) {{ totalCount }} }}",
+    "an enum": f"{{ attendances(filter: {{status: {{eq: {DIGITS}}}}}) {{ totalCount }} }}",
+    "a directive": f"{{ __typename @include(if: {DIGITS}) }}",
+    "a GUID": f"{{ attendance(id: {DIGITS}) {{ id }} }}",
+    "a fraction": f"{{ attendances(first: {DIGITS}.5) {{ totalCount }} }}",
+    "an input": (
+        f'mutation {{ setAttendance(input: {{bookingId: "{GUID}", sessionId: "x", status: ATTENDED, '
+        f"numberOfAttendees: {DIGITS}}}) {{ attendance {{ id }} }} }}"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LONG_NUMBERS)
+async def test_a_number_of_5000_digits_is_refused_without_the_words_of_the_runtime(
+    client: GraphQLClient, case: str
+) -> None:
+    refusal = await refuse(client, LONG_NUMBERS[case])
+    assert len(refusal.message) <= 1003
+    assert not re.search("sys|limit|4300|encountered|conversion", refusal.message)
+
+
+async def test_a_representation_with_a_number_of_5000_digits_gets_an_error_or_nothing(client: GraphQLClient) -> None:
+    for name in ("Booking", "Session", "Attendance"):
+        query = f'{{ _entities(representations: [{{__typename: "{name}", id: {DIGITS}}}]) {{ __typename }} }}'
+        answer = await client.post(query)
+        assert answer.status_code == 200
+        assert not re.search("sys|4300|INTERNAL", answer.text)
+
+
+async def test_long_names_and_values_are_cut_in_messages(client: GraphQLClient) -> None:
+    name = "A" * 20_000
+    for query in (
+        f"{{ {name} }}",
+        f"{{ attendances(orderBy: [{name}]) {{ totalCount }} }}",
+        f'{{ attendances(first: "{name}") {{ totalCount }} }}',
+        f'{{ attendances(after: "{name}") {{ totalCount }} }}',
+        f"{{ ...{name} }}",
+        f"query($x: {name}) {{ attendances(first: $x) {{ totalCount }} }}",
+    ):
+        answer = await client.post(query)
+        assert {len(error["message"]) > 1003 for error in answer.json()["errors"]} == {False}
+
+
+TWO_FILTERS = {"status": {"eq": "ATTENDED"}, "bookingId": {"eq": GUID}}
+SECOND_FILTERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "literals": (
+        f'{{ attendances(filter: {{status: {{eq: ATTENDED}}, bookingId: {{eq: "{GUID}"}}}}) {{ totalCount }} }}',
+        {},
+    ),
+    "a variable": ("query($x: AttendanceFilter) { attendances(filter: $x) { totalCount } }", {"x": TWO_FILTERS}),
+    "variables within": (
+        "query($x: AttendanceStatusFilter!, $y: IDFilter!) "
+        "{ attendances(filter: {status: $x, bookingId: $y}) { totalCount } }",
+        {"x": TWO_FILTERS["status"], "y": TWO_FILTERS["bookingId"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SECOND_FILTERS)
+async def test_a_second_filter_is_told_where_it_belongs(client: GraphQLClient, case: str) -> None:
+    query, variables = SECOND_FILTERS[case]
+    refusal = await refuse(client, query, **variables)
+    assert "`perspective`" in refusal.message
+    assert refusal.argument == "filter"
+
+
+async def test_a_second_operator_is_not_told_of_perspectives(client: GraphQLClient) -> None:
+    query = "{ attendances(filter: {status: {eq: ATTENDED, ne: NOT_SET}}) { totalCount } }"
+    assert "`perspective`" not in (await refuse(client, query)).message

@@ -88,7 +88,10 @@ BROKEN = {
     "UTF-8 of a surrogate": b'{"query": "{ __typename } #\xed\xa0\x80"}',
     "an escaped lone surrogate": rb'{"query": "{ __typename } #\ud800"}',
     "UTF-16": TYPENAME.decode().encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf" + TYPENAME,
+    "two byte order marks": b"\xef\xbb\xbf" * 2 + TYPENAME,
+    "many byte order marks": b"\xef\xbb\xbf" * 80_000,
+    "a byte order mark alone": b"\xef\xbb\xbf",
+    "a byte order mark inside": b'{\xef\xbb\xbf"query": "{ __typename }"}',
     "a bare NUL": b'{"query": "{ __typename } #\0"}',
     "NaN": b'{"query": "{ __typename }", "variables": {"x": NaN}}',
     "Infinity": b'{"query": "{ __typename }", "variables": {"x": -Infinity}}',
@@ -107,6 +110,30 @@ async def test_a_body_that_is_no_request_is_refused(bare: httpx2.AsyncClient, ca
     assert answer.status_code == 400
     [error] = answer.json()["errors"]
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf" + TYPENAME,
+        b'{"query": "{ __typename }", "variables": []}',
+        b'{"query": "{ __typename }", "extensions": []}',
+        b'{"query": "{ __typename }", "operationName": ""}',
+        b'{"query": "\xef\xbb\xbf{ __typename }", "operationName": "", "variables": [], "extensions": []}',
+        b'{"query": "{ __typename }", "operationName": null, "variables": null, "extensions": null}',
+    ],
+)
+async def test_a_body_may_be_written_as_clients_do(bare: httpx2.AsyncClient, body: bytes) -> None:
+    answer = await post(bare, body)
+    assert (answer.status_code, answer.content) == (200, TYPENAME_ANSWER)
+
+
+@pytest.mark.parametrize("value", [b"[1]", b"[[]]", b'""', b"0", b"false"])
+@pytest.mark.parametrize("name", [b"variables", b"extensions"])
+async def test_what_is_no_object_is_refused_by_name(bare: httpx2.AsyncClient, name: bytes, value: bytes) -> None:
+    answer = await post(bare, b'{"query": "{ __typename }", "%b": %b}' % (name, value))
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["extensions"]["argument"] == name.decode()
 
 
 async def test_a_batch_is_told_what_to_do_instead(bare: httpx2.AsyncClient) -> None:

@@ -2,11 +2,12 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tests.support.refusals import refuse
-from tests.support.service import GraphQLClient
+from tests.support.service import GraphQLClient, Record, RecordingDatabase, store
 
 GUID = "01890a5d-ac96-774b-bcce-b302099a8057"
 VALIDATION = "GRAPHQL_VALIDATION_FAILED"
@@ -28,12 +29,12 @@ LITERALS = {
     "no perspective": ("perspective: {}", "perspective"),
     "a perspective that is null": ("perspective: {bookingId: null}", "perspective"),
     "an unknown status": ("filter: {status: {eq: MAYBE}}", "filter.status.eq"),
-    "an unknown status in a list": ("filter: {status: {in: [ATTENDED, MAYBE]}}", "filter.status.in"),
+    "an unknown status in a list": ("filter: {status: {in: [ATTENDED, MAYBE]}}", "filter.status.in.1"),
     "a status as text": ('filter: {status: {eq: "ATTENDED"}}', "filter.status.eq"),
-    "a null in a list": ("filter: {status: {in: [ATTENDED, null]}}", "filter.status.in"),
-    "an unknown order": ("orderBy: [STATUS_DESC]", "orderBy"),
+    "a null in a list": ("filter: {status: {in: [ATTENDED, null]}}", "filter.status.in.1"),
+    "an unknown order": ("orderBy: [STATUS_DESC]", "orderBy.0"),
     "an order that is null": ("orderBy: null", "orderBy"),
-    "an order with a null": ("orderBy: [null]", "orderBy"),
+    "an order with a null": ("orderBy: [null]", "orderBy.0"),
     "a size above Int": ("first: 2147483648", "first"),
     "a size below Int": ("last: -2147483649", "last"),
     "a size as text": ('first: "1"', "first"),
@@ -41,7 +42,7 @@ LITERALS = {
     "a number above Int": ("filter: {numberOfAttendees: {eq: 2147483648}}", "filter.numberOfAttendees.eq"),
     "a number above Int in a list": (
         "filter: {numberOfAttendees: {in: [1, 2147483648]}}",
-        "filter.numberOfAttendees.in",
+        "filter.numberOfAttendees.in.1",
     ),
     "a cursor as a number": ("after: 7", "after"),
 }
@@ -62,12 +63,12 @@ VARIABLES: dict[str, tuple[str, str, Any, str]] = {
         "perspective.bookingId",
     ),
     "an unknown status": ("AttendanceFilter", "filter", {"status": {"eq": "MAYBE"}}, "filter.status.eq"),
-    "an unknown status in a list": ("AttendanceFilter", "filter", {"status": {"in": ["MAYBE"]}}, "filter.status.in"),
-    "a null in a list": ("AttendanceFilter", "filter", {"status": {"in": [None]}}, "filter.status.in"),
+    "an unknown status in a list": ("AttendanceFilter", "filter", {"status": {"in": ["MAYBE"]}}, "filter.status.in.0"),
+    "a null in a list": ("AttendanceFilter", "filter", {"status": {"in": [None]}}, "filter.status.in.0"),
     "a filter as text": ("AttendanceFilter", "filter", "status", "filter"),
     "a filter as a list": ("AttendanceFilter", "filter", [], "filter"),
-    "an unknown order": ("[AttendanceOrder!]!", "orderBy", ["STATUS_DESC"], "orderBy"),
-    "an order with a null": ("[AttendanceOrder!]!", "orderBy", [None], "orderBy"),
+    "an unknown order": ("[AttendanceOrder!]!", "orderBy", ["STATUS_DESC"], "orderBy.0"),
+    "an order with a null": ("[AttendanceOrder!]!", "orderBy", [None], "orderBy.0"),
     "an order that is null": ("[AttendanceOrder!]", "orderBy", None, "orderBy"),
     "an order that must not be null": ("[AttendanceOrder!]!", "orderBy", None, "orderBy"),
     "a size above Int": ("Int", "first", 2**31, "first"),
@@ -148,7 +149,76 @@ async def test_a_variable_that_is_missing_is_named_by_where_it_is_used(client: G
     assert (await refuse(client, query, id=None)).place == (INPUT, "id")
     assert (await refuse(client, query, id=["x"])).place == (INPUT, "id")
     used = query.replace("attendance(id: $id) { id }", "attendances @include(if: $id) { totalCount }")
-    assert (await refuse(client, used.replace("ID!", "Boolean!"))).code == INPUT
+    assert (await refuse(client, used.replace("ID!", "Boolean!"))).place == (INPUT, "if")
+
+
+PLACES_OF_IDS = {
+    "id": ("ID!", "attendance(id: $value) { id }", lambda value: value),
+    "ids.1": ("[ID!]!", "nodes(ids: $value) { id }", lambda value: [GUID, value]),
+    "ids": ("[ID!]!", "nodes(ids: $value) { id }", lambda value: value),
+    "filter.sessionId.eq": (
+        "ID!",
+        "attendances(filter: {sessionId: {eq: $value}}) { totalCount }",
+        lambda value: value,
+    ),
+    "filter.bookingId.in.0": (
+        "AttendanceFilter",
+        "attendances(filter: $value) { totalCount }",
+        lambda value: {"bookingId": {"in": [value]}},
+    ),
+    "perspective.sessionId": (
+        "AttendancePerspective",
+        "attendances(perspective: $value) { totalCount }",
+        lambda value: {"sessionId": value},
+    ),
+}
+
+
+@pytest.mark.parametrize("value", [7.0, 0.5, 1e300, 2**64, True])
+@pytest.mark.parametrize("argument", PLACES_OF_IDS)
+async def test_an_id_that_is_a_fraction_or_a_boolean_is_refused_at_its_place(
+    client: GraphQLClient, argument: str, value: float
+) -> None:
+    """Integers beyond 64 bits are fractions by the time that JSON has been read, and have lost digits."""
+    kind, field, make = PLACES_OF_IDS[argument]
+    refusal = await refuse(client, f"query($value: {kind}) {{ {field} }}", value=make(value))
+    assert refusal.place == (INPUT, argument)
+    shown = True if value is True else float(value)
+    assert refusal.message.endswith(f"ID cannot represent value: {shown}. Send it as a string.")
+
+
+@pytest.mark.parametrize("value", [0, 7, -7, 2**63 - 1])
+async def test_a_session_id_that_is_an_integer_is_taken_as_its_digits(
+    client: GraphQLClient, database: RecordingDatabase, site_id: UUID, value: int
+) -> None:
+    await store(database, site_id, [Record(session_id=str(value)), Record(session_id="other")])
+    for kind, argument, given in (
+        ("ID!", "filter: {sessionId: {eq: $value}}", value),
+        ("[ID!]!", "filter: {sessionId: {in: $value}}", [value]),
+        ("AttendanceFilter", "filter: $value", {"sessionId": {"eq": value}}),
+        ("AttendancePerspective", "perspective: $value", {"sessionId": value}),
+    ):
+        query = f"query($value: {kind}) {{ attendances({argument}) {{ nodes {{ sessionId }} }} }}"
+        assert (await client.data(query, value=given))["attendances"]["nodes"] == [{"sessionId": str(value)}]
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        "attendances @include(if: $maybe) { totalCount }",
+        "attendances { totalCount nodes @skip(if: $maybe) { id } }",
+        "... @include(if: $maybe) { attendances { totalCount } }",
+        "__schema { queryType { name @skip(if: $maybe) } }",
+    ],
+)
+async def test_a_condition_that_is_null_where_its_default_is_not_is_refused(
+    client: GraphQLClient, selection: str
+) -> None:
+    query = f"query($maybe: Boolean = true) {{ {selection} }}"
+    assert await client.data(query) is not None
+    refusal = await refuse(client, query, maybe=None)
+    assert refusal.place == (INPUT, "if")
+    assert "variable '$maybe'" in refusal.message
 
 
 async def test_null_is_absent_for_every_argument_that_may_be_null(client: GraphQLClient) -> None:

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from app.web.identity import identify_request
+from app.web.headers import identify_request
 from tests.support.media_types import GRAPHQL_RESPONSE
 
 TYPENAME = {"query": "{ __typename }"}

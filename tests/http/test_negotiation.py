@@ -5,8 +5,8 @@ import time
 import httpx2
 import pytest
 
-from app.web.explorer.page import accepts_page
 from app.web.media_types import choose_media_type
+from app.web.pages import accepts_page
 from tests.http.conftest import ServiceBuilder
 from tests.support.media_types import GRAPHQL_RESPONSE, JSON
 

@@ -62,6 +62,8 @@ GETS_THAT_ARE_SERVED = {
     "extensions": ({**TYPENAME, "extensions": '{"some":"value"}'}, {"__typename": "Query"}),
     "an operation's name": ({"query": TWO_OPERATIONS, "operationName": "Two"}, {"two": "Query"}),
     "an empty operation's name, which is none": ({**TYPENAME, "operationName": ""}, {"__typename": "Query"}),
+    "empty variables and extensions": ({**TYPENAME, "variables": "", "extensions": ""}, {"__typename": "Query"}),
+    "empty lists of them": ({**TYPENAME, "variables": "[]", "extensions": "[]"}, {"__typename": "Query"}),
     "an operation that is called null": (
         {"query": "query null { __typename }", "operationName": "null"},
         {"__typename": "Query"},
@@ -85,7 +87,7 @@ async def test_a_get_takes(bare: httpx2.AsyncClient, case: str) -> None:
         *(
             ({**TYPENAME, name: value}, name)
             for name in ("variables", "extensions")
-            for value in ("{broken", "", "[1]", '"text"', "7", '{"lone": "\\ud800"}', "[" * 5000)
+            for value in ("{broken", " ", "[1]", '"text"', "7", '{"lone": "\\ud800"}', "[" * 5000)
         ),
     ],
 )

@@ -13,7 +13,7 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
-import app.web.keys
+import app.web.auth.keys
 from tests.http.conftest import ServiceBuilder
 from tests.support.key_server import KeyServer, PrivateKey, publish, serve_keys
 from tests.support.service import READ_SCOPE
@@ -40,7 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     times = SimpleNamespace(now=1_000.0)
     times.monotonic = lambda: times.now
     times.pass_ = lambda seconds: setattr(times, "now", times.now + seconds)
-    monkeypatch.setattr(app.web.keys, "time", times)
+    monkeypatch.setattr(app.web.auth.keys, "time", times)
     return times
 
 
@@ -99,6 +99,35 @@ async def test_a_token_is_verified_by_the_key_that_it_names(
     assert await ask(client, sign(OLD, "new", site_id)) == 401
 
 
+async def test_a_key_that_is_replaced_under_its_id_is_taken_up_with_its_first_token(
+    client: httpx2.AsyncClient, keys: KeyServer, site_id: UUID, clock: SimpleNamespace
+) -> None:
+    old = sign(OLD, "key", site_id)
+    keys.holds(publish(OLD, "key"))
+    assert await ask(client, old) == 200
+    for key, algorithm in ((NEW, "EdDSA"), (RSA, "RS256")):
+        keys.holds(publish(key, "key"))
+        clock.pass_(11)
+        assert await ask(client, sign(key, "key", site_id, algorithm)) == 200
+    assert await ask(client, old) == 401
+    assert keys.fetches == 3
+
+
+async def test_wrong_signatures_do_not_make_the_service_hammer_the_provider(
+    client: httpx2.AsyncClient, keys: KeyServer, site_id: UUID, clock: SimpleNamespace
+) -> None:
+    assert await ask(client, sign(OLD, "old", site_id)) == 200
+    for fetches in (2, 3):
+        clock.pass_(11)
+        wrong = [sign(NEW, "old", uuid4()) for _ in range(20)]
+        assert set(await asyncio.gather(*(ask(client, token) for token in wrong))) == {401}
+        assert {await ask(client, token) for token in wrong} == {401}
+        assert keys.fetches == fetches
+    keys.status = 500
+    clock.pass_(11)
+    assert [await ask(client, sign(key, "old", site_id)) for key in (NEW, OLD)] == [401, 200]
+
+
 async def test_unknown_keys_do_not_make_the_service_hammer_the_provider(
     client: httpx2.AsyncClient, keys: KeyServer, site_id: UUID, clock: SimpleNamespace
 ) -> None:
@@ -123,7 +152,7 @@ async def test_known_keys_stay_in_use_while_new_ones_cannot_be_fetched(
     token = sign(OLD, "old", site_id)
     assert await ask(client, token) == 200
     if outage == "slow":
-        monkeypatch.setattr(app.web.keys, "FETCH_SECONDS", 0.3)
+        monkeypatch.setattr(app.web.auth.keys, "FETCH_SECONDS", 0.3)
     changes: dict[str, dict[str, Any]] = {
         "status": {"status": 500},
         "nonsense": {"content": b"<html>"},
@@ -162,7 +191,7 @@ async def test_in_an_outage_a_known_key_is_waited_for_a_short_while_and_once(
 ) -> None:
     token, other = sign(OLD, "old", site_id), sign(OLD, "old", uuid4())
     assert await ask(client, token) == 200
-    monkeypatch.setattr(app.web.keys, "STALE_SECONDS", 0.1)
+    monkeypatch.setattr(app.web.auth.keys, "STALE_SECONDS", 0.1)
     keys.delay = 2
     clock.pass_(TEN_MINUTES + 1)
     started = time.monotonic()

@@ -10,12 +10,12 @@ import httpx2
 import jwt
 import pytest
 
+from app.bounded_cache import BoundedCache
+from app.documents.permissions import Caller
 from app.errors import Unauthenticated
-from app.operations.permissions import Caller
 from app.settings import load_settings
-from app.web import authentication
-from app.web.authentication import Authenticator, build_authenticator
-from app.web.recent import Recent
+from app.web.auth import authentication
+from app.web.auth.authentication import Authenticator, TokenRejected, build_authenticator
 from tests.http.conftest import ServiceBuilder
 from tests.support.service import READ_SCOPE, SECRET, make_token
 
@@ -47,7 +47,7 @@ async def test_a_token_that_was_taken_is_refused_once_it_has_expired(service: Se
         assert await ask(client, token) == (200, None)
         assert await ask(client, token) == (200, None)
         await until(expiry + 30)
-        assert await ask(client, token) == (401, "The token has expired.")
+        assert await ask(client, token) == (401, "The token is not valid.")
 
 
 async def test_a_token_that_was_not_yet_valid_is_taken_once_it_is(service: ServiceBuilder, site_id: UUID) -> None:
@@ -60,64 +60,78 @@ async def test_a_token_that_was_not_yet_valid_is_taken_once_it_is(service: Servi
 
 
 REFUSED: dict[str, tuple[Callable[[UUID], str], str]] = {
-    "a forged one": (lambda site: make_token(site, secret="x" * 40), "The token is not valid."),
-    "an expired one": (lambda site: make_token(site, exp=1), "The token has expired."),
-    "one without a site": (
-        lambda _: jwt.encode({"exp": 4_000_000_000}, SECRET),
-        "The token must name a site in `site_id` and its scopes in `scope`.",
-    ),
+    "a forged one": (lambda site: make_token(site, secret="x" * 40), "signature"),
+    "an expired one": (lambda site: make_token(site, exp=1), "expired"),
+    "one without a site": (lambda _: jwt.encode({"exp": 4_000_000_000}, SECRET), "claim site_id"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-async def test_a_refusal_is_repeated_in_the_same_words(authenticator: Authenticator, case: str, site_id: UUID) -> None:
-    make, message = REFUSED[case]
+async def test_a_refusal_is_repeated_with_its_reason(authenticator: Authenticator, case: str, site_id: UUID) -> None:
+    make, reason = REFUSED[case]
     header = bearer(make(site_id))
-    with pytest.raises(Unauthenticated) as first:
+    with pytest.raises(TokenRejected) as first:
         await authenticator.authenticate(header)
-    finding = authenticator.recall(header)
-    assert finding is not None
-    with pytest.raises(Unauthenticated) as again:
-        await finding.authenticate()
-    assert (first.value.message, again.value.message) == (message, message)
+    outcome = authenticator.find_cached(header)
+    assert outcome is not None
+    with pytest.raises(TokenRejected) as again:
+        await outcome.authenticate()
+    assert (first.value.reason, again.value.reason) == (reason, reason)
+    assert first.value.message == again.value.message == "The token is not valid."
 
 
 async def test_a_refusal_is_forgotten_after_some_seconds(
     authenticator: Authenticator, site_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(authentication, "REFUSAL_SECONDS", 0)
+    monkeypatch.setattr(authentication, "REJECTION_SECONDS", 0)
     header = bearer(make_token(site_id, secret="x" * 40))
     with pytest.raises(Unauthenticated):
         await authenticator.authenticate(header)
-    assert authenticator.recall(header) is None
+    assert authenticator.find_cached(header) is None
 
 
 async def test_a_caller_is_found_again_by_the_same_header_and_no_other(
     authenticator: Authenticator, site_id: UUID
 ) -> None:
     token = make_token(site_id, READ_SCOPE)
-    assert authenticator.recall(bearer(token)) is None
+    assert authenticator.find_cached(bearer(token)) is None
     caller = await authenticator.authenticate(bearer(token))
     assert isinstance(caller, Caller)
-    finding = authenticator.recall(bearer(token))
-    assert finding is not None
-    assert await finding.authenticate() == caller
-    assert authenticator.recall(bearer(token) + b"x") is None
-    assert authenticator.recall(bearer(token) + b", " + bearer(token)) is None
-    assert authenticator.recall(None) is None
+    outcome = authenticator.find_cached(bearer(token))
+    assert outcome is not None
+    assert await outcome.authenticate() == caller
+    assert authenticator.find_cached(bearer(token) + b"x") is None
+    assert authenticator.find_cached(bearer(token) + b", " + bearer(token)) is None
+    assert authenticator.find_cached(None) is None
 
 
 async def test_forged_tokens_do_not_push_out_callers(authenticator: Authenticator, site_id: UUID) -> None:
     good = bearer(make_token(site_id, READ_SCOPE))
     await authenticator.authenticate(good)
-    for number in range(authentication.REFUSALS_REMEMBERED + 10):
+    for number in range(authentication.MAX_CACHED_REJECTIONS + 10):
         with pytest.raises(Unauthenticated):
             await authenticator.authenticate(bearer(make_token(uuid4(), secret="x" * 40, jti=str(number))))
-    assert authenticator.recall(good) is not None
+    assert authenticator.find_cached(good) is not None
 
 
-def test_what_came_first_goes_first() -> None:
-    recent = Recent[str, int](2)
+def test_the_least_recently_used_item_is_evicted_first() -> None:
+    cache = BoundedCache[str, int](2)
     for name, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
-        recent.keep(name, value)
-    assert recent == {"a": 3, "c": 4}
+        cache.put(name, value)
+    assert [cache.get(name) for name in "abc"] == [3, None, 4]
+    assert cache.get("a") == 3
+    cache.put("d", 5)
+    assert [cache.get(name) for name in "acd"] == [3, None, 5]
+
+
+def test_a_removed_item_leaves_its_weight_to_others() -> None:
+    cache = BoundedCache[str, int](10, 5)
+    cache.put("a", 1, weight=3)
+    cache.remove("a")
+    cache.remove("a")
+    cache.put("b", 2, weight=3)
+    cache.put("b", 3, weight=2)
+    cache.put("c", 4, weight=3)
+    assert [cache.get(name) for name in "abc"] == [None, 3, 4]
+    cache.put("d", 5, weight=1)
+    assert [cache.get(name) for name in "bcd"] == [None, 4, 5]

@@ -16,11 +16,11 @@ from graphql import (
     parse,
 )
 
-from app.operations.cost import Cost, Size, add, multiply
-from app.operations.costing import LONGEST_LISTS, longest, measure_introspection
-from app.operations.documents import Documents, read_operations
-from app.operations.failures import RequestRefused
-from app.operations.limits import Limits
+from app.documents.cost import Cost, Size, add, multiply
+from app.documents.costing import LONGEST_LISTS, longest, measure_introspection
+from app.documents.documents import Documents, read_operations
+from app.documents.errors import RequestRefused
+from app.documents.limits import Limits
 from app.schema.schema import SCHEMA
 
 ENOUGH = Limits(cost=10**9, aliases=1000)
@@ -76,6 +76,11 @@ def cost(text: str, **variables: Any) -> int:
         ('mutation { bulkSetAttendance(input: [{bookingId: "x", sessionId: "y", status: ATTENDED}]) '
          "{ results { attendance { booking { attendances(first: 3) { nodes { id } } } } } } }", 4),
         ("mutation { bulkDeleteAttendance(ids: []) { totalSuccesses } }", 1),
+        ("{ absences { nodes { missedShare } } }", 50),
+        ("{ absences(last: 12) { edges { cursor node { booking { id } summary { total } } } totalCount } }", 12),
+        ("{ absences(first: 100) { totalCount pageInfo { hasNextPage } } }", 1),
+        ("{ absences(first: 20) { nodes { booking { attendances(first: 10) { nodes { id } } } session { attendances"
+         "(first: 4) { totalCount } } } } }", 240),
     ],
 )  # fmt: skip
 def test_a_cost_is_how_many_records_can_be_returned(text: str, expected: int) -> None:
@@ -261,24 +266,36 @@ def find_fields() -> dict[str, GraphQLField]:
 
 
 def test_no_list_of_the_schema_is_free() -> None:
-    """Each list of objects is a root field's, or stands in what multiplies it: a connection, or a bulk payload."""
+    """Each list of objects is a root field's, or stands in what multiplies it: a connection, batch or bulk payload."""
     fields = find_fields()
     lists = {name for name, field in fields.items() if is_list_type(get_nullable_type(field.type))}
     assert lists == {
         "Query._entities",
         "Query.nodes",
+        "AbsenceConnection.edges",
+        "AbsenceConnection.nodes",
         "AttendanceConnection.edges",
         "AttendanceConnection.nodes",
+        "AttendanceChanges.changes",
         "BulkSetAttendancePayload.results",
         "BulkDeleteAttendancePayload.results",
     }
-    multiplied = {"AttendanceConnection", "BulkSetAttendancePayload", "BulkDeleteAttendancePayload"}
+    multiplied = {
+        "AttendanceConnection",
+        "AbsenceConnection",
+        "AttendanceChanges",
+        "BulkSetAttendancePayload",
+        "BulkDeleteAttendancePayload",
+    }
     leading = {name: field for name, field in fields.items() if get_named_type(field.type).name in multiplied}
     taking = {
         name: [each for each in ("first", "input", "ids") if each in field.args] for name, field in leading.items()
     }
     assert taking == {
+        "Query.absences": ["first"],
         "Query.attendances": ["first"],
+        "Query.attendanceChanges": ["first"],
+        "Subscription.attendanceChanges": [],
         "Booking.attendances": ["first"],
         "Session.attendances": ["first"],
         "Mutation.bulkSetAttendance": ["input"],
@@ -288,7 +305,7 @@ def test_no_list_of_the_schema_is_free() -> None:
 
 def test_variables_that_make_an_operation_too_dear_are_refused() -> None:
     documents = Documents(size=1, limits=Limits(), introspection=False)
-    operation = documents.find_operation(ENTITIES, None)
+    operation = documents.find(ENTITIES, None)
     documents.check_request(operation, {"of": [{}] * 1000})
     with pytest.raises(RequestRefused) as caught:
         documents.check_request(operation, {"of": [{}] * 1112})
@@ -297,7 +314,43 @@ def test_variables_that_make_an_operation_too_dear_are_refused() -> None:
 
 def test_a_page_is_as_dear_as_it_may_become_by_variables() -> None:
     documents = Documents(size=1, limits=Limits(cost=99), introspection=False)
-    operation = documents.find_operation(DEFAULTED, None)
+    operation = documents.find(DEFAULTED, None)
     documents.check_request(operation, {"first": 99})
     with pytest.raises(RequestRefused):
         documents.check_request(operation, {"first": 100})
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "expected"),
+    [
+        ("{ attendances(first: 10) { nodes { id status } totalCount pageInfo { endCursor } } }", {}, 22),
+        ("{ attendances(first: 10) { ...F } } fragment F on AttendanceConnection { nodes { id } totalCount }", {}, 11),
+        ("{ attendances(first: 10) { edges { cursor node { id booking { id } } } } }", {}, 30),
+        ("query($n: Int) { attendances(first: $n) { nodes { a: id b: id c: id } } }", {"n": 7}, 21),
+        ("{ attendances(first: 3) { nodes { booking { attendances(first: 4) { nodes { id status } } } } } }", {}, 24),
+        ("{ absences(first: 10) { nodes { missedShare summary { total } } totalCount } }", {}, 21),
+        ('{ nodes(ids: ["x", "y"]) { id ... on Attendance { status } } }', {}, 4),
+        ("query($of: [_Any!]!) { _entities(representations: $of) { __typename } }", {"of": [{}] * 5}, 5),
+        ("{ attendances(first: 5) { nodes { id id ...F ...F } } } fragment F on Attendance { id status }", {}, 10),
+        ("{ __typename __schema { types { name fields { name } } } }", {}, 1),
+    ],
+)
+def test_values_are_what_is_selected_of_all_records(text: str, variables: dict[str, Any], expected: int) -> None:
+    [operation] = read_operations(text, ENOUGH, introspection=True).values()
+    assert operation.count_values(variables) == expected
+
+
+def test_an_operation_with_too_many_values_is_refused_by_its_document_or_its_variables() -> None:
+    aliases = " ".join(f"a{number}: sessionId" for number in range(30))
+    below = f"session {{ attendances(first: %s) {{ nodes {{ {aliases} }} }} }}"
+    text = f"{{ attendances(first: 99) {{ nodes {{ {below % 99} }} }} }}"
+    limit, message = read_refusal(text, Limits())
+    assert limit == "values"
+    assert message.startswith("The operation can return 294030 values; the limit is 200000. It bounds what is selected")
+    documents = Documents(size=1, limits=Limits(), introspection=False)
+    varying = f"query($n: Int) {{ attendances(first: 99) {{ nodes {{ {below % '$n'} }} }} }}"
+    operation = documents.find(varying, None)
+    documents.check_request(operation, {"n": 60})
+    with pytest.raises(RequestRefused) as caught:
+        documents.check_request(operation, {"n": 99})
+    assert caught.value.limit == "values"

@@ -8,9 +8,9 @@ import orjson
 import pytest
 from graphql import FieldNode, NameNode, SelectionSetNode, Visitor, parse, print_ast, visit
 
-from app.operations.documents import Documents
-from app.operations.limits import Limits
-from app.operations.permissions import Caller
+from app.documents.documents import Documents
+from app.documents.limits import Limits
+from app.documents.permissions import Caller
 from app.operations.running import GraphQLRequest, GraphQLService, run_request
 from app.schema.permissions import Permission
 from app.schema.schema import print_schema
@@ -104,7 +104,7 @@ async def test_no_response_holds_more_records_than_its_operation_costs(
         answer = orjson.loads(
             (await run_request(GraphQLRequest(text, variables=variables), authenticate, service)).body
         )
-        count, cost = count_records(answer["data"]), documents.find_operation(text, None).cost(variables)
+        count, cost = count_records(answer["data"]), documents.find(text, None).cost(variables)
         assert count <= cost, (seed, text)
         found += count
     assert found > 10_000
@@ -124,5 +124,5 @@ async def test_a_full_response_holds_as_many_records_as_its_operation_costs(
 
     request = GraphQLRequest(text, variables={"first": 60})
     response = await run_request(request, authenticate, GraphQLService(documents, database, sdl=""))
-    cost = documents.find_operation(text, None).cost(request.variables)
+    cost = documents.find(text, None).cost(request.variables)
     assert count_records(orjson.loads(response.body)["data"]) == cost == 65 * 12

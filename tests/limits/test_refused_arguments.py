@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.operations.executing import MOST_ERRORS
+from app.engine.failures import MOST_ERRORS
 from tests.support.service import GraphQLClient, Record, RecordingDatabase, store
 
 RUNS = 4
@@ -83,7 +83,8 @@ async def test_an_argument_that_is_refused_for_a_thousand_entities_costs_little_
             answer = await client.run(query, of=representations)
             taken.append(time.process_time() - start)
             assert [error["path"][:2] for error in answer["errors"]] == [["_entities", n] for n in range(1000)]
-            assert len({error["message"] for error in answer["errors"]}) == 1
+            messages = [error["message"] for error in answer["errors"]]
+            assert len({each.replace(f".{n}.", ".n.") for n, each in enumerate(messages)}) == 1
             assert answer["data"] == {"_entities": [None] * 1000}
         return min(taken)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from graphql import get_introspection_query
 
-from app.operations.documents import read_operations
-from app.operations.failures import RequestRefused
-from app.operations.limits import Limits, read_limits
-from app.operations.operation import Operation
+from app.documents.documents import read_operations
+from app.documents.errors import RequestRefused
+from app.documents.limits import Limits, read_limits
+from app.documents.operation import Operation
 from app.settings import Settings, load_settings
 
 LIMITS = Limits()

@@ -8,11 +8,14 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
+from app.documents import documents as module
+from app.documents.documents import Documents, read_operations
+from app.documents.errors import RequestRefused
+from app.documents.limits import Limits, check_variables, count_values, read_limits
+from app.documents.persisted import DocumentReference
+from app.documents.trusted import hash_text
 from app.errors import OperationTooComplex
-from app.operations import documents as module
-from app.operations.documents import Documents, read_operations
-from app.operations.failures import RequestRefused
-from app.operations.limits import Limits, check_variables, count_values
+from app.settings import load_settings
 from tests.http.conftest import ServiceBuilder
 from tests.support.refusals import refuse
 from tests.support.service import READ_SCOPE, GraphQLClient, make_token
@@ -131,7 +134,7 @@ def test_counting_goes_on_until_there_are_too_many() -> None:
 
 
 def read(documents: Documents, text: str, variables: dict[str, Any]) -> None:
-    documents.check_request(documents.find_operation(text, None), variables)
+    documents.check_request(documents.find(text, None), variables)
 
 
 def test_variables_may_hold_as_many_values_as_the_limit() -> None:
@@ -144,15 +147,11 @@ def test_variables_may_hold_as_many_values_as_the_limit() -> None:
 
 
 @pytest.mark.parametrize("values", [10, 11, 12])
-def test_few_bytes_hold_few_values(values: int) -> None:
+def test_values_are_counted_with_those_inside_lists(values: int) -> None:
     limits = Limits(variable_values=10)
     variables = orjson.loads(b'{"a":[%b]}' % b",".join([b"0"] * (values - 1)))
-    size = len(orjson.dumps(variables))
     assert values == count_values(variables, 100)
-    check_variables(limits, variables, size=20)
     if values > limits.variable_values:
-        with pytest.raises(OperationTooComplex):
-            check_variables(limits, variables, size)
         with pytest.raises(OperationTooComplex):
             check_variables(limits, variables)
 
@@ -197,7 +196,7 @@ def test_a_document_is_read_once_whether_it_is_refused_or_not(parsed: list[str],
     answers = []
     for _ in range(3):
         try:
-            answers.append(documents.find_operation(text, None).name)
+            answers.append(documents.find(text, None).name)
         except RequestRefused as refusal:
             answers.append((refusal.errors, refusal.limit))
     assert parsed == [text]
@@ -206,29 +205,68 @@ def test_a_document_is_read_once_whether_it_is_refused_or_not(parsed: list[str],
 
 def test_refused_documents_do_not_drive_out_valid_ones(parsed: list[str]) -> None:
     documents = Documents(size=5, limits=Limits(), introspection=False)
-    documents.find_operation(PLAIN, None)
+    documents.find(PLAIN, None)
     for number in range(20):
         with pytest.raises(RequestRefused):
-            documents.find_operation(f"{{ nothing{number} }}", None)
-    documents.find_operation(PLAIN, None)
+            documents.find(f"{{ nothing{number} }}", None)
+    documents.find(PLAIN, None)
     assert parsed.count(PLAIN) == 1
+
+
+def test_documents_that_no_valid_caller_has_run_do_not_drive_out_those_of_callers(parsed: list[str]) -> None:
+    documents = Documents(size=200, limits=Limits(), introspection=False)
+    texts = [f"{PLAIN} # {number}" for number in range(100)]
+    for text in texts:
+        documents.prove(documents.find(text, None))
+    for number in range(500):
+        documents.find(f"{{ __typename }} # {number} " + "\U0001f600" * 20_000, None)
+    for text in texts:
+        documents.find(text, None)
+    assert all(parsed.count(text) == 1 for text in texts)
+
+
+def test_a_registered_document_of_a_valid_caller_is_not_driven_out_by_others() -> None:
+    documents = Documents(size=200, limits=Limits(), introspection=False)
+
+    def register(text: str) -> DocumentReference:
+        reference = DocumentReference(hash_text(text), "documentId")
+        documents.find(text, None, reference)
+        return reference
+
+    kept = register(PLAIN)
+    documents.prove(documents.find(PLAIN, None))
+    for number in range(500):
+        register(f"{{ __typename }} # {number}")
+    assert documents.find(None, None, kept).name is None
+
+
+def test_refused_documents_with_long_errors_leave_room_for_fewer() -> None:
+    documents = Documents(size=1000, limits=Limits(), introspection=False)
+    tracemalloc.start()
+    for number in range(1100):
+        with pytest.raises(RequestRefused):
+            documents.find("{ " + " ".join(f"x{number}{'y' * 900}{field}" for field in range(5)) + " }", None)
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 8_000_000
 
 
 def test_documents_that_were_not_used_for_longest_are_let_go(parsed: list[str]) -> None:
     documents = Documents(size=2, limits=Limits(), introspection=False)
     one, two, three = (f"{PLAIN} # {number}" for number in range(3))
     for text in (one, two, one, three, one, two):
-        documents.find_operation(text, None)
+        documents.find(text, None)
     assert parsed == [one, two, three, two]
 
 
 def test_long_documents_leave_room_for_fewer() -> None:
     documents = Documents(size=30, limits=Limits(), introspection=False)
     long = "{ attendances(orderBy: [" + "ID_ASC " * 900 + "]) { totalCount } }"
-    documents.find_operation(PLAIN, None)
+    documents.find(PLAIN, None)
     tracemalloc.start()
     for number in range(30):
-        documents.find_operation(f"{long} # {number}", None)
+        documents.find(f"{long} # {number}", None)
     gc.collect()
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -237,11 +275,9 @@ def test_long_documents_leave_room_for_fewer() -> None:
 
 SETTINGS = {
     "max_document_tokens": ("5", "{ attendances { totalCount } }"),
-    "max_document_characters": ("28", "{ attendances { totalCount } }"),
     "max_depth": ("1", "{ attendances { totalCount } }"),
     "max_aliases": ("1", "{ a: attendances { totalCount } b: __typename }"),
     "max_cost": ("49", "{ attendances { nodes { id } } }"),
-    "max_variable_values": ("1", "{ __typename }"),
 }
 
 
@@ -256,15 +292,32 @@ async def test_each_limit_is_a_setting(
         assert (await refuse(limited, query, x=1, y=2)).code == "OPERATION_TOO_COMPLEX"
 
 
-IN = "query($ids: [ID!]!) { attendances(filter: {bookingId: {in: $ids}}) { totalCount nodes { id } } }"
+MOST = 100
+GIVEN = {
+    "id": ("[ID!]!", lambda: str(uuid4())),
+    "bookingId": ("[ID!]!", lambda: str(uuid4())),
+    "sessionId": ("[ID!]!", lambda: uuid4().hex),
+    "numberOfAttendees": ("[Int!]!", lambda: 7),
+}
 
 
-@pytest.mark.parametrize("compiled", ["on", "off"])
-async def test_how_long_an_in_may_be_is_a_setting(service: ServiceBuilder, site_id: UUID, compiled: str) -> None:
-    for most in (2, 150):
-        async with service(max_in_values=str(most), compiled=compiled) as http:
-            limited = GraphQLClient(http, make_token(site_id, READ_SCOPE))
-            assert await limited.data(IN, ids=[str(uuid4()) for _ in range(most)])
-            refusal = await refuse(limited, IN, ids=[str(uuid4()) for _ in range(most + 1)])
-            assert (refusal.code, refusal.argument) == ("BAD_USER_INPUT", "filter.bookingId.in")
-            assert f"at most {most} values; {most + 1} were given" in refusal.message
+@pytest.mark.parametrize("name", GIVEN)
+async def test_an_in_takes_a_hundred_values_and_no_more(client: GraphQLClient, name: str) -> None:
+    type_, make = GIVEN[name]
+    query = f"query($in: {type_}) {{ attendances(filter: {{{name}: {{in: $in}}}}) {{ totalCount nodes {{ id }} }} }}"
+    values = [make() for _ in range(MOST + 1)]
+    literal = query.replace(f"query($in: {type_}) ", "").replace("$in", orjson.dumps(values).decode())
+    whole = query.replace(f"$in: {type_}", "$in: AttendanceFilter").replace(f"{{{name}: {{in: $in}}}}", "$in")
+    assert await client.data(query, **{"in": values[:MOST]})
+    refusals = [
+        await refuse(client, query, **{"in": values}),
+        await refuse(client, whole, **{"in": {name: {"in": values}}}),
+        await refuse(client, literal),
+    ]
+    assert [refusal.place for refusal in refusals] == [("BAD_USER_INPUT", f"filter.{name}.in")] * 3
+    assert all(f"at most {MOST} values; {MOST + 1} were given" in refusal.message for refusal in refusals)
+
+
+def test_more_tokens_may_have_more_characters() -> None:
+    for tokens, characters in ((10, 32_768), (1000, 32_768), (2000, 64_000)):
+        assert read_limits(load_settings({"ATTENDANCE_MAX_DOCUMENT_TOKENS": str(tokens)})).characters == characters

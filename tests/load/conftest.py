@@ -8,10 +8,10 @@ import asyncpg
 import pytest
 
 from app.settings import load_settings
-from app.web.admission import Admission
 from app.web.application import build_application
 from app.web.endpoint import GraphQLEndpoint
-from app.web.flights import Flights
+from app.web.load.admission import Admission
+from app.web.load.in_flight_requests import InFlightRequests
 from tests.support.service import SECRET, RecordingDatabase
 from tests.support.waiting import wait_until
 
@@ -27,13 +27,11 @@ WHERE datname = current_database() AND application_name = 'attendance' AND wait_
 def build_endpoint(database: RecordingDatabase) -> BuildEndpoint:
     """An endpoint on the service's own database; `receive` and `run` are seconds."""
 
-    def build(
-        *, receive: float = 10, run: float = 10, most_running: int = 20, most_queued: int = 80
-    ) -> GraphQLEndpoint:
+    def build(*, receive: float = 10, run: float = 10, max_running: int = 20, max_queued: int = 80) -> GraphQLEndpoint:
         return replace(
             build_application(load_settings({"ATTENDANCE_JWT_SECRET": SECRET}), database).endpoint,
-            admission=Admission(most_running, most_queued, site_share=50),
-            flights=Flights(receive_seconds=receive, run_seconds=run),
+            admission=Admission(max_running, max_queued, site_share=50),
+            in_flight=InFlightRequests(receive_seconds=receive, run_seconds=run),
         )
 
     return build

@@ -1,7 +1,6 @@
 """No request takes for ever: its deadlines, a client that leaves, and a write that is never cut."""
 
 import asyncio
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -61,16 +60,13 @@ async def test_a_read_that_takes_too_long_is_stopped_and_so_is_its_statement(
     assert client.content["errors"][0]["extensions"] == {"code": "TIMEOUT"}
 
 
-@pytest.mark.parametrize("compiles", [True, False])
 @pytest.mark.parametrize("query", [COUNT, ENTITIES, NODE])
 async def test_a_read_whose_client_leaves_is_stopped_and_so_is_its_statement(
-    build_endpoint: BuildEndpoint, lock: Lock, token: str, query: str, *, compiles: bool
+    build_endpoint: BuildEndpoint, lock: Lock, token: str, query: str
 ) -> None:
     client = ask(query, token)
-    endpoint = build_endpoint()
-    endpoint = replace(endpoint, service=replace(endpoint.service, compiles=compiles))
     async with lock() as watcher, asyncio.timeout(4):
-        answering = start(client, endpoint)
+        answering = start(client, build_endpoint())
         await wait_for_waiting(watcher, 1)
         client.leaves.set()
         await answering
@@ -111,6 +107,52 @@ async def test_a_write_that_takes_too_long_is_answered_and_goes_on(
         assert client.status == 504
         assert client.content["errors"][0]["extensions"] == {"code": "TIMEOUT"}
         await wait_for_waiting(watcher, 1)
+    await assert_written(endpoint, database, site_id)
+
+
+async def end_request(how: str, client: Client, endpoint: GraphQLEndpoint) -> None:
+    if how == "client leaves":
+        client.leaves.set()
+    elif how == "process stops":
+        endpoint.in_flight.stop_all()
+
+
+ENDS = {"client leaves": None, "deadline passes": 504, "process stops": 504}
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_a_write_holds_its_slot_until_it_has_ended(
+    build_endpoint: BuildEndpoint, lock: Lock, token: str, database: RecordingDatabase, site_id: UUID, how: str
+) -> None:
+    endpoint = build_endpoint(run=0.5 if how == "deadline passes" else 10, max_running=1, max_queued=0)
+    client = ask(SET, token, input=make_input())
+    async with lock() as watcher:
+        answering = start(client, endpoint)
+        await wait_for_waiting(watcher, 1)
+        await end_request(how, client, endpoint)
+        await answering
+        assert client.status == ENDS[how]
+        assert endpoint.admission.running == 1
+        other = ask(COUNT, token)
+        await other.send_to(endpoint)
+        assert other.status == 503
+    await assert_written(endpoint, database, site_id)
+    await asyncio.sleep(0)
+    assert endpoint.admission.running == 0
+
+
+async def test_a_write_that_goes_on_in_a_process_that_stops_is_not_called_undone(
+    build_endpoint: BuildEndpoint, lock: Lock, token: str, database: RecordingDatabase, site_id: UUID
+) -> None:
+    endpoint = build_endpoint()
+    client = ask(SET, token, input=make_input())
+    async with lock() as watcher:
+        answering = start(client, endpoint)
+        await wait_for_waiting(watcher, 1)
+        endpoint.in_flight.stop_all()
+        await answering
+    [error] = client.content["errors"]
+    assert (error["extensions"], "may be done all the same" in error["message"]) == ({"code": "TIMEOUT"}, True)
     await assert_written(endpoint, database, site_id)
 
 

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.load.conftest import Lock, wait_for_waiting
-from tests.support.commands import RunningService, run_command, start_service
+from tests.support.commands import RunningService, list_workers, run_command, start_service
 from tests.support.mutations import SET, make_input
 from tests.support.service import READ_SCOPE, SECRET, WRITE_SCOPE, RecordingDatabase, make_token
 from tests.support.waiting import wait_until
@@ -38,12 +38,6 @@ def serve(tmp_path: Path, database_url: str) -> StartService:
 @pytest.fixture
 def token(site_id: UUID) -> str:
     return make_token(site_id, READ_SCOPE, WRITE_SCOPE)
-
-
-def list_workers(pid: int) -> list[int]:
-    """The workers among a process's children."""
-    children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def is_running(pid: int) -> bool:

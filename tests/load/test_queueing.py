@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.web import intake, queueing
-from app.web.admission import Reason
 from app.web.endpoint import GraphQLEndpoint
+from app.web.load import body_reader, queueing
+from app.web.load.admission import RejectionReason
 from tests.load.conftest import BuildEndpoint, Lock
 from tests.support.requests import Client, ask
 from tests.support.service import READ_SCOPE, make_token
@@ -27,7 +27,7 @@ def start(endpoint: GraphQLEndpoint, token: str | None = None) -> Answering:
 @pytest.fixture
 def endpoint(build_endpoint: BuildEndpoint) -> GraphQLEndpoint:
     """Two slots, and two places to wait in."""
-    return build_endpoint(most_running=2, most_queued=2)
+    return build_endpoint(max_running=2, max_queued=2)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def test_where_there_is_no_room_a_request_is_refused_unread(
         assert_refused(client)
         assert client.received == 0
     await asyncio.gather(*(answering for _, answering in started))
-    assert endpoint.admission.refused == {Reason.QUEUE_FULL: 1}
+    assert endpoint.admission.rejected == {RejectionReason.QUEUE_FULL: 1}
 
 
 async def test_who_waits_too_long_is_refused(
@@ -107,7 +107,7 @@ async def test_a_site_that_takes_everything_does_not_keep_others_out(
         await until_released.enter_async_context(lock())
         greedy = await fill(endpoint, token, 4)
         client, answering = start(endpoint, modest)
-        await wait_until(lambda: bool(endpoint.admission.refused))
+        await wait_until(lambda: bool(endpoint.admission.rejected))
         await greedy[3][1]
         assert_refused(greedy[3][0])
         greedy[0][0].leaves.set()
@@ -125,7 +125,7 @@ async def test_requests_whose_token_is_not_verified_yet_share_one_place(
         strangers = [start(endpoint, make_token(uuid4(), READ_SCOPE)) for _ in range(4)]
         await wait_until(lambda: endpoint.admission.queued == 2)
         client, answering = start(endpoint, token)
-        await wait_until(lambda: bool(endpoint.admission.refused))
+        await wait_until(lambda: bool(endpoint.admission.rejected))
         assert not answering.done()
     await asyncio.gather(answering, *(each for _, each in strangers))
     assert client.status == 200
@@ -135,7 +135,7 @@ async def test_requests_whose_token_is_not_verified_yet_share_one_place(
 async def test_bodies_that_arrive_slowly_do_not_take_all_memory(
     endpoint: GraphQLEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "MOST_HELD_BYTES", 2_000)
+    monkeypatch.setattr(body_reader, "MAX_BUFFERED_BYTES", 2_000)
     slow = [Client([b"{", b" " * 700], is_complete=False) for _ in range(3)]
     answering = [asyncio.create_task(client.send_to(endpoint)) for client in slow]
     await answering[2]
@@ -143,8 +143,8 @@ async def test_bodies_that_arrive_slowly_do_not_take_all_memory(
     small = Client([b'{"query": ', b'"{ __typename }"}'])
     await small.send_to(endpoint)
     assert small.status == 200
-    assert endpoint.intake.held == 2 * 701
+    assert endpoint.body_reader.buffered == 2 * 701
     for client in slow:
         client.leaves.set()
     await asyncio.gather(*answering)
-    assert endpoint.intake.held == 0
+    assert endpoint.body_reader.buffered == 0

@@ -25,7 +25,7 @@ class WatchedService:
     @property
     def log(self) -> LogReader:
         """Who reads the log, when all that has ended is in it."""
-        self.application.state.watch.batch.flush()
+        self.application.state.monitoring.batch.flush()
         return self.reader
 
     def client(self, site_id: UUID, *scopes: str) -> GraphQLClient:
@@ -53,7 +53,7 @@ def watch(database: RecordingDatabase) -> WatchService:
             transport = httpx2.ASGITransport(application)
             async with httpx2.AsyncClient(transport=transport, base_url="http://service.test") as client:
                 yield WatchedService(application, client, reader)
-            application.state.watch.batch.flush()  # The pipe's number may soon be another one's.
+            application.state.monitoring.batch.flush()  # The pipe's number may soon be another one's.
 
     return build
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from app.observing.batch import MOST, SECONDS, Batch
+from app.observing.batch import FLUSH_SECONDS, MAX_RECORDS, RecordBatch
 from app.operations.record import OperationRecord
 
 
@@ -19,7 +19,7 @@ class Watcher:
         self.sizes.append(len(records))
 
 
-def add(batch: Batch, count: int) -> list[str]:
+def add(batch: RecordBatch, count: int) -> list[str]:
     ids = [str(number) for number in range(count)]
     for each in ids:
         batch.add(OperationRecord(each))
@@ -28,28 +28,28 @@ def add(batch: Batch, count: int) -> list[str]:
 
 async def test_what_has_ended_is_shown_soon_and_once() -> None:
     watchers = [Watcher(), Watcher()]
-    batch = Batch([watcher.watch for watcher in watchers])
+    batch = RecordBatch([watcher.watch for watcher in watchers])
     ids = add(batch, 3)
     assert watchers[0].ids == []
-    await asyncio.sleep(3 * SECONDS)
+    await asyncio.sleep(3 * FLUSH_SECONDS)
     assert [watcher.ids for watcher in watchers] == [ids, ids]
     batch.flush()
     assert [watcher.sizes for watcher in watchers] == [[3], [3]]
     ids += add(batch, 1)
-    await asyncio.sleep(3 * SECONDS)
+    await asyncio.sleep(3 * FLUSH_SECONDS)
     assert watchers[0].ids == ids
 
 
 async def test_many_are_not_kept_waiting() -> None:
     watcher = Watcher()
-    ids = add(Batch([watcher.watch]), MOST + 1)
+    ids = add(RecordBatch([watcher.watch]), MAX_RECORDS + 1)
     assert watcher.ids + ids[len(watcher.ids) :] == ids
-    assert len(ids) - len(watcher.ids) < MOST
+    assert len(ids) - len(watcher.ids) < MAX_RECORDS
 
 
 async def test_a_fault_is_shown_at_once_behind_what_came_before() -> None:
     watcher = Watcher()
-    batch = Batch([watcher.watch])
+    batch = RecordBatch([watcher.watch])
     ids = add(batch, 2)
     fault = OperationRecord("fault")
     fault.note_errors([{"extensions": {"code": "INTERNAL_SERVER_ERROR", "errorId": "x"}}])
@@ -59,7 +59,7 @@ async def test_a_fault_is_shown_at_once_behind_what_came_before() -> None:
 
 async def test_what_is_left_can_be_shown_at_once() -> None:
     watcher = Watcher()
-    batch = Batch([watcher.watch])
+    batch = RecordBatch([watcher.watch])
     ids = add(batch, 2)
     batch.flush()
     assert watcher.ids == ids

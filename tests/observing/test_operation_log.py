@@ -8,18 +8,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.operations.operation import LONGEST_NAME
+from app.documents.operation import LONGEST_NAME
 from tests.observing.conftest import WatchedService, WatchService
 from tests.support.failing_database import FailingDatabase
 from tests.support.media_types import GRAPHQL_RESPONSE
 from tests.support.mutations import SET, make_input
 from tests.support.requests import Client
-from tests.support.service import READ_SCOPE, Record, RecordingDatabase, store
+from tests.support.service import READ_SCOPE, Record, RecordingDatabase, make_token, store
 
 PAGE = "query Page { attendances { nodes { id } totalCount } }"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SECRET_WORD = "hush"
-UNDONE = {"site": None, "rows": 0, "statements": 0, "path": None, "reason": None, "limit": None, "error_id": None}
+UNDONE = {"site": None, "rows": 0, "statements": 0, "reason": None, "limit": None, "error_id": None}
 
 
 async def test_a_read_is_told_in_one_line(watched: WatchedService, database: RecordingDatabase, site_id: UUID) -> None:
@@ -41,7 +41,6 @@ async def test_a_read_is_told_in_one_line(watched: WatchedService, database: Rec
         "permission": "read",
         "rows": 4,
         "statements": 2,
-        "path": "compiled",
         "reason": None,
         "limit": None,
         "outcome": "ok",
@@ -53,12 +52,11 @@ async def test_a_read_is_told_in_one_line(watched: WatchedService, database: Rec
 async def test_a_write_is_told_with_its_statements(watched: WatchedService, site_id: UUID) -> None:
     await watched.client(site_id).data(SET, input=make_input())
     [line] = watched.log.lines()
-    told = {name: line[name] for name in ("type", "permission", "path", "reason", "rows", "statements", "outcome")}
+    told = {name: line[name] for name in ("type", "permission", "reason", "rows", "statements", "outcome")}
     assert told == {
         "type": "mutation",
         "permission": "write",
-        "path": "reference",
-        "reason": "mutation",
+        "reason": None,
         "rows": 1,
         "statements": 1,
         "outcome": "ok",
@@ -79,9 +77,9 @@ async def test_a_write_is_told_with_its_statements(watched: WatchedService, site
         (
             {"query": 'query Next { attendances(after: "x") { totalCount } }'},
             True,
-            {"outcome": "CURSOR_INVALID", "status": 200, "operation": "Next", "path": "reference"},
+            {"outcome": "CURSOR_INVALID", "status": 200, "operation": "Next", "statements": 0, "reason": None},
         ),
-        ({"query": "{ __typename }"}, False, {"outcome": "ok", "status": 200, "path": "reference", "reason": "public"}),
+        ({"query": "{ __typename }"}, False, {"outcome": "ok", "status": 200, "statements": 0, "reason": None}),
         ({"query": 1}, True, {**UNDONE, "outcome": "BAD_USER_INPUT", "status": 400}),
         ({"query": "#" + "x" * 300_000}, True, {**UNDONE, "outcome": "BAD_USER_INPUT", "status": 413, "limit": "body"}),
     ],
@@ -169,3 +167,41 @@ async def test_a_client_that_leaves_is_told(watched: WatchedService) -> None:
     await client.send_to(watched.application)
     [line] = watched.log.lines()
     assert (line["outcome"], line["status"]) == ("CLIENT_GONE", 499)
+
+
+LATER = 4_000_000_000
+REASONS: dict[str, dict[str, Any]] = {
+    "expired": {"exp": 1},
+    "not yet valid": {"nbf": LATER},
+    "signature": {"secret": "another secret of the tests, as long"},
+    "algorithm": {"secret": "x" * 64, "algorithm": "HS512"},
+    "claim site_id": {"site": "x"},
+    "claim scope": {"scope": 7},
+    "issuer": {"iss": "them"},
+    "audience": {"aud": "others"},
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+async def test_a_rejected_token_is_told_with_its_reason_and_the_clients_address(
+    watch: WatchService, database: RecordingDatabase, site_id: UUID, reason: str
+) -> None:
+    claims = {"site": site_id, "iss": "us", "aud": "attendance", "exp": LATER, **REASONS[reason]}
+    token = make_token(claims.pop("site"), READ_SCOPE, **claims)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with watch(database, JWT_ISSUER="us", JWT_AUDIENCE="attendance") as watched:
+        answers = [(await watched.http.post("/graphql", json={"query": PAGE}, headers=headers)).text for _ in range(2)]
+        await watched.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+        first, again, public = watched.log.lines()
+    assert len(set(answers)) == 1
+    assert reason not in answers[0]
+    for line in (first, again):
+        assert (line["outcome"], line["reason"], line["client"]) == ("UNAUTHENTICATED", reason, "127.0.0.1")
+    assert (public["outcome"], public["reason"]) == ("ok", None)
+    assert "client" not in public
+
+
+async def test_a_request_without_a_token_is_told_with_the_clients_address(watched: WatchedService) -> None:
+    await watched.http.post("/graphql", json={"query": PAGE})
+    [line] = watched.log.lines()
+    assert (line["reason"], line["client"]) == (None, "127.0.0.1")

@@ -8,10 +8,10 @@ from datetime import datetime
 import asyncpg
 import pytest
 
+from app.documents.errors import format_unforeseen
 from app.observing.logs import LogHandler
 from app.observing.output import LineOutput
 from app.observing.stacks import describe_failure
-from app.operations.failures import format_unforeseen
 from tests.support.watching import LogReader, open_pipe
 
 
@@ -20,7 +20,7 @@ def log() -> Iterator[LogReader]:
     """What the loggers of the service write."""
     logger = logging.getLogger("attendance")
     with open_pipe() as (writing, reader):
-        handler = LogHandler(LineOutput(writing), for_people=False)
+        handler = LogHandler(LineOutput(writing), for_terminal=False)
         logger.addHandler(handler)
         yield reader
         logger.removeHandler(handler)

@@ -13,9 +13,10 @@ import httpx2
 import pytest
 
 from app.errors import ConfigurationError
+from app.observing.tracing import find_traces_url
 from app.settings import load_settings
 from app.web.application import build_application
-from app.web.watching import start_tracing
+from app.web.monitoring import start_tracing
 from tests.observing.conftest import WatchedService
 from tests.support.collector import CollectedSpan, run_collector
 from tests.support.mutations import SET, make_input
@@ -29,7 +30,8 @@ IMPORTED = """
 import sys
 from app.settings import load_settings
 from app.web.application import build_application
-build_application(load_settings({"ATTENDANCE_DATABASE_URL": "postgresql://localhost/x", "ATTENDANCE_JWT_SECRET": "x"}))
+given = {"ATTENDANCE_DATABASE_URL": "postgresql://localhost/x", "ATTENDANCE_JWT_SECRET": "x" * 32}
+build_application(load_settings(given))
 print([name for name in sys.modules if name.startswith("opentelemetry")])
 """
 
@@ -77,7 +79,6 @@ async def test_an_operation_and_its_statements_are_one_branch_of_the_callers_tra
         "http.response.status_code": 200,
         "attendance.request_id": "mine",
         "attendance.outcome": "ok",
-        "attendance.path": "compiled",
     }
     assert operation.resource["service.name"] == "attendance"
     assert [(each.trace_id, each.parent_id) for each in statements] == [(TRACE, operation.span_id)] * 2
@@ -156,8 +157,26 @@ def test_traces_without_opentelemetry_are_refused_with_what_to_do(monkeypatch: p
     [
         ({}, None),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://theirs"}, "http://theirs"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://traces"}, "http://traces"),
+        (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://traces", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://theirs"},
+            "http://traces",
+        ),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://theirs"}, "http://theirs"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://theirs", "ATTENDANCE_OTLP_ENDPOINT": "http://ours"}, "http://ours"),
     ],
 )
 def test_the_endpoint_is_the_services_own_or_the_standard_one(variables: dict[str, str], endpoint: str | None) -> None:
     assert load_settings(variables).otlp_endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({}, "http://c:4318/v1/traces"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/"}, "http://c:4318/"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://d/otel"}, "http://c:4318/v1/traces"),
+    ],
+)
+def test_an_endpoint_for_traces_alone_is_used_as_it_is(variables: dict[str, str], url: str) -> None:
+    assert find_traces_url("http://c:4318/", variables) == url

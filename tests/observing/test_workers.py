@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.commands import RunningService, start_service
+from tests.support.commands import RunningService, list_workers, start_service
 from tests.support.service import READ_SCOPE, SECRET, make_token
 from tests.support.watching import Numbers, read_numbers
 
@@ -36,13 +36,6 @@ def fetch_numbers(service: RunningService) -> Numbers:
         return read_numbers(response.read().decode())
 
 
-def find_workers(service: RunningService) -> list[int]:
-    """The processes that serve, by their ids: those that the first one has started to run Python code."""
-    pid = service.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(each) for each in children if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
-
-
 def await_numbers(service: RunningService, key: tuple[str, ...], value: float) -> Numbers:
     """The metrics as soon as one of them has a value; a moment later all processes have told theirs."""
     deadline = time.monotonic() + SECONDS
@@ -61,7 +54,7 @@ def await_successor(service: RunningService, killed: int) -> None:
     """Wait until two workers run, none of them the killed one."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        workers = find_workers(service)
+        workers = list_workers(service.process.pid)
         if len(workers) == 2 and killed not in workers:
             return
         time.sleep(0.05)
@@ -82,7 +75,7 @@ def test_workers_count_together_and_what_a_killed_one_did_is_not_lost(
         numbers = await_numbers(service, ("attendance_workers",), 2)
         assert numbers["attendance_pool_limit", "primary"] == 4
         assert numbers["attendance_operation_seconds_count", "query"] == 40
-        killed = find_workers(service)[0]
+        killed = list_workers(service.process.pid)[0]
         os.kill(killed, signal.SIGKILL)
         await_successor(service, killed)
         numbers = await_numbers(service, ("attendance_workers",), 2)
@@ -93,9 +86,34 @@ def test_workers_count_together_and_what_a_killed_one_did_is_not_lost(
     assert list(tmp_path.glob("attendance-metrics-*")) == []
 
 
+def test_a_directory_of_other_programs_that_use_the_client_of_prometheus_is_left_alone(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "of another program"))
+    with start_service(tmp_path, "serve", DATABASE_URL=database_url, JWT_SECRET=SECRET) as service:
+        assert fetch_numbers(service)["attendance_workers",] == 1
+    assert not (tmp_path / "of another program").exists()
+
+
+def test_nothing_is_left_in_the_temporary_directory_when_the_first_process_is_killed(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    settings = {"DATABASE_URL": database_url, "JWT_SECRET": SECRET}
+    with start_service(tmp_path, "serve", "--workers", "2", **settings) as service:
+        await_numbers(service, ("attendance_workers",), 2)
+        assert len(list(tmp_path.glob("attendance-metrics-*"))) == 1
+        service.process.kill()
+        service.process.wait()
+        deadline = time.monotonic() + SECONDS
+        while list(tmp_path.glob("attendance-metrics-*")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert list(tmp_path.glob("attendance-metrics-*")) == []
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_standard_output_is_json_alone(tmp_path: Path, database_url: str, workers: str) -> None:
-    settings = {"DATABASE_URL": database_url, "JWT_SECRET": "short"}
+    settings = {"DATABASE_URL": database_url, "JWT_SECRET": "another secret than that of the token"}
     log = tmp_path / "log"
     with log.open("wb") as file:
         own = file.fileno()
@@ -106,7 +124,7 @@ def test_standard_output_is_json_alone(tmp_path: Path, database_url: str, worker
             service.process.wait(timeout=20)
     lines: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["outcome"] for line in lines if line["event"] == "operation"] == ["UNAUTHENTICATED"]
-    assert {"attendance.keys", "uvicorn.error"} <= {line.get("logger") for line in lines}
+    assert {None, "uvicorn.error"} <= {line.get("logger") for line in lines}
     assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
 
 

@@ -1,11 +1,17 @@
 """The memory of a process that is asked ever new things: its caches are bounded, and what leaves them is freed."""
 
 import asyncio
+import gc
+import tracemalloc
 from pathlib import Path
 
 import httpx2
 import pytest
+from graphql import get_introspection_query
 
+from app.documents.documents import Documents
+from app.documents.limits import Limits
+from app.engine.compiled_operations import CompiledOperations
 from tests.support.commands import start_service
 from tests.support.service import READ_SCOPE, SECRET, make_token
 
@@ -50,3 +56,51 @@ async def test_a_process_that_is_asked_ever_new_things_stops_growing(tmp_path: P
                 memory.append(read_memory(service.process.pid))
     assert memory[-1] - memory[0] < MOST_GROWTH, memory
     assert memory[-1] < MOST, memory
+
+
+TEXTS = " ".join(f'"{number:03}{"x" * 200}"' for number in range(100))
+GUIDS = " ".join(f'"01890a5d-ac96-774b-bcce-b3020{number:07}"' for number in range(99))
+# Documents that hold much of what is kept: `#` makes each one another document.
+LARGE_DOCUMENTS = {
+    "a page": "{ a#: attendances { edges { cursor node { id status booking { id } } } pageInfo { endCursor } } }",
+    "introspection": get_introspection_query().replace("__schema", "a#: __schema"),
+    "introspection beside long lists": "{ a#: __schema { queryType { name } } ...F } fragment F on Query { "
+    f"attendances(filter: {{numberOfAttendees: {{in: [{'1 ' * 900}]}}}}) {{ totalCount }} }}",
+    "a list that is refused": f"{{ a#: attendances(filter: {{id: {{in: [{'1 ' * 900}]}}}}) {{ totalCount }} }}",
+    "a size that is refused": "{ a#: attendances(first: 101) { totalCount } }",
+    "a default that is refused": f"query($f: AttendanceFilter = {{id: {{in: [{'1 ' * 900}]}}}}) "
+    "{ a#: attendances(filter: $f) { totalCount } }",
+    "ids": f"{{ a#: nodes(ids: [{GUIDS}]) {{ id }} }}",
+    "ids of which one is a variable": f"query($x: ID!) {{ a#: nodes(ids: [$x {GUIDS}]) {{ id }} }}",
+    "variables in a list": "query($x: ID!) { a#: attendances(filter: {sessionId: {in: ["
+    + "$x " * 450
+    + "]}}) { totalCount } }",
+    "long texts": f"{{ a#: attendances(filter: {{sessionId: {{in: [{TEXTS}]}}}}) {{ totalCount }} }}",
+}
+# Of the document itself: its text, its cost and its permissions.
+BYTES_OF_A_DOCUMENT = 8_000
+# All of them are kept.
+KEPT, SIZE = 30, 1000
+
+
+@pytest.mark.parametrize("name", LARGE_DOCUMENTS)
+def test_a_compiled_operation_takes_no_more_than_it_counts_as(name: str) -> None:
+    documents, compiled = Documents(size=SIZE, limits=Limits(), introspection=True), CompiledOperations(SIZE)
+    counted = 0
+
+    def compile_one(number: int) -> None:
+        nonlocal counted
+        text = LARGE_DOCUMENTS[name].replace("#", str(number))
+        form, _ = compiled.prepare(documents.find(text, None), {"x": "x"})
+        counted += form.size + len(text)
+
+    compile_one(KEPT)
+    gc.collect()
+    tracemalloc.start()
+    counted = 0
+    for number in range(KEPT):
+        compile_one(number)
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken / KEPT < BYTES_OF_A_DOCUMENT + 1.25 * counted / KEPT

@@ -42,7 +42,7 @@ LIMIT 3""",
     "several values": """\
 SELECT page.*, neighbours.*
 FROM (SELECT (SELECT TRUE
-FROM unnest($2::text[]) WITH ORDINALITY AS wanted (value, position)
+FROM unnest($2::text::text[]) WITH ORDINALITY AS wanted (value, position)
 CROSS JOIN LATERAL (
 SELECT TRUE
 FROM "attendance"
@@ -55,7 +55,7 @@ LIMIT 1
 LIMIT 1) AS has_before) AS neighbours
 LEFT JOIN LATERAL (
 SELECT slice.*
-FROM unnest($2::text[]) WITH ORDINALITY AS wanted (value, position)
+FROM unnest($2::text::text[]) WITH ORDINALITY AS wanted (value, position)
 CROSS JOIN LATERAL (
 SELECT "status", "id"
 FROM "attendance"
@@ -100,7 +100,7 @@ LIMIT 3""",
 SELECT "status", "number_of_attendees", "id"
 FROM "attendance"
 WHERE "site_id" = $1
-  AND ("status" = ANY($2::text[])) IS TRUE
+  AND ("status" = ANY((SELECT $2::text::text[])::text[])) IS TRUE
 ORDER BY "number_of_attendees_descending", "id"
 LIMIT 3""",
     "a perspective to be sorted": """\
@@ -114,7 +114,7 @@ ORDER BY "number_of_attendees_descending", "id"
 LIMIT 3""",
     "connections": """\
 SELECT "status", "id"::text AS "id", wanted.position AS parent_position, figures.*
-FROM unnest($2::uuid[]) WITH ORDINALITY AS wanted (value, position)
+FROM unnest($2::text::uuid[]) WITH ORDINALITY AS wanted (value, position)
 CROSS JOIN LATERAL (
 SELECT count(*) AS total
 FROM "attendance"
@@ -131,7 +131,7 @@ LIMIT 3
 ) AS page ON TRUE""",
     "records": """\
 SELECT "id"::text AS "id", "status"
-FROM unnest($2::uuid[]) WITH ORDINALITY AS wanted (value, position)
+FROM unnest($2::text::uuid[]) WITH ORDINALITY AS wanted (value, position)
 CROSS JOIN LATERAL (
 SELECT "id", "status"
 FROM "attendance"
@@ -139,4 +139,56 @@ WHERE "site_id" = $1
   AND "id" = wanted.value
 LIMIT 1
 ) AS record""",
+    "absences of bookings": """\
+WITH absence AS (
+SELECT counted.*, not_attended / nullif(attended + not_attended, 0)::double precision AS missed_share
+FROM (
+SELECT "booking_id" AS key,
+count(*) AS total,
+count(*) FILTER (WHERE status = 'ATTENDED') AS attended,
+count(*) FILTER (WHERE status = 'NOT_ATTENDED') AS not_attended
+FROM "attendance"
+WHERE "site_id" = $1
+GROUP BY "booking_id"
+) AS counted
+WHERE attended + not_attended >= $2::bigint
+  AND not_attended / nullif(attended + not_attended, 0)::double precision >= $3::double precision
+)
+SELECT key AS "booking_id", total, missed_share, not_attended, key
+FROM absence
+ORDER BY -missed_share, -not_attended, key
+LIMIT 3""",
+    "absences of sessions in a range": """\
+WITH absence AS (
+SELECT counted.*, not_attended / nullif(attended + not_attended, 0)::double precision AS missed_share
+FROM (
+SELECT "session_id" AS key,
+count(*) AS total,
+count(*) FILTER (WHERE status = 'ATTENDED') AS attended,
+count(*) FILTER (WHERE status = 'NOT_ATTENDED') AS not_attended
+FROM "attendance"
+WHERE "site_id" = $1
+GROUP BY "session_id"
+) AS counted
+WHERE attended + not_attended >= $2::bigint
+  AND not_attended / nullif(attended + not_attended, 0)::double precision >= $3::double precision
+)
+SELECT page.*, around.*
+FROM (SELECT EXISTS (
+SELECT FROM absence
+WHERE (-missed_share, -not_attended, key) <= (-$4::double precision, -$5::bigint, $6::text)
+) AS has_before,
+EXISTS (
+SELECT FROM absence
+WHERE (-missed_share, -not_attended, key) >= (-$7::double precision, -$8::bigint, $9::text)
+) AS has_after,
+(SELECT count(*) FROM absence) AS absence_count) AS around
+LEFT JOIN LATERAL (
+SELECT NULL::uuid AS "booking_id", total, missed_share, not_attended, key
+FROM absence
+WHERE (-missed_share, -not_attended, key) > (-$4::double precision, -$5::bigint, $6::text)
+  AND (-missed_share, -not_attended, key) < (-$7::double precision, -$8::bigint, $9::text)
+ORDER BY -missed_share DESC, -not_attended DESC, key DESC
+LIMIT 3
+) AS page ON TRUE""",
 }

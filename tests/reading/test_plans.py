@@ -6,13 +6,17 @@ filter, and that of the records of one booking, session or list of ids, for an o
 
 from collections.abc import AsyncIterator, Callable
 
+import asyncpg
 import pytest
 
 from app.database.pool import Database
+from app.plan.absences import AbsenceGroups, AbsencePosition, plan_absences
 from app.plan.filter import Filter, Operator, Perspective, plan_filter
 from app.plan.order import DEFAULT_ORDER, Order
+from app.plan.page import PageArguments
 from app.plan.properties import Property
 from app.plan.summary import Aggregate, SummaryPlan
+from app.sql.absences import render_absences
 from app.sql.figures import render_summary
 from app.sql.pages import render_connections, render_page
 from app.sql.records import render_records
@@ -27,6 +31,7 @@ from tests.support.plan_cases import (
     OTHER_FILTERS,
     PARENTS,
     SIZE,
+    WANTS,
     list_pages,
     pick,
     plan_case,
@@ -53,11 +58,16 @@ of_each_parent = pytest.mark.parametrize("of", PARENTS)
 
 
 @pytest.fixture(scope="module")
-async def large(create_database: Callable[[], str]) -> AsyncIterator[LargeSite]:
-    """The large site, as the service's own role reaches it."""
+async def large_url(create_database: Callable[[], str]) -> str:
     url = create_database()
     await fill_sites(url)
-    database = Database(url, pool_size=1, row_security=True)
+    return url
+
+
+@pytest.fixture(scope="module")
+async def large(large_url: str) -> AsyncIterator[LargeSite]:
+    """The large site, as the service's own role reaches it."""
+    database = Database(large_url, pool_size=1, row_security=True)
     await database.open()
     yield await find_large_site(database)
     await database.close()
@@ -212,8 +222,89 @@ async def test_figures_read_what_passes_once_and_no_others(large: LargeSite, nam
     assert_bounded({name: explained}, most_read=matching, most_sorted=0)
 
 
-async def test_counts_of_a_whole_site_are_read_from_an_index_alone(large: LargeSite) -> None:
-    statement = render_summary(SITE, SummaryPlan(None, None, COUNTS))
+@in_both_modes
+@pytest.mark.parametrize("figures", [frozenset(Aggregate), COUNTS, frozenset({Aggregate.ATTENDEES})])
+async def test_figures_of_a_whole_site_are_read_from_its_totals(
+    large: LargeSite, figures: frozenset[Aggregate], mode: str
+) -> None:
+    statement = render_summary(SITE, SummaryPlan(None, None, figures))
+    explained = await explain(large.database, SITE, statement, mode)
+    assert explained.records_read <= LOOKS, explained.summary
+    assert explained.pages_read <= LOOKS * DESCENT, explained.summary
+
+
+@in_both_modes
+@of_each_parent
+async def test_figures_of_a_hundred_parents_read_their_records_and_no_others(
+    large: LargeSite, of: Property, mode: str
+) -> None:
+    parents = large.values[of]
+    records = await count_records(large, None, plan_filter(of, Operator.IN, pick(of, 100)(large), "filter"))
+    nothing = plan_site_page(None, None, DEFAULT_ORDER, first=0)._replace(row_limit=0)
+    for name in ("", "status eq NOT_SET", "number gt 20"):
+        condition = plan_case(large, name) if name else None
+        for figures in (frozenset(Aggregate), COUNTS, frozenset({Aggregate.ATTENDEES})):
+            summary = SummaryPlan(None, condition, figures)
+            statement = render_connections(SITE, of, parents, nothing, summary)
+            explained = await explain(large.database, SITE, statement, mode)
+            assert_bounded({f"{name} {sorted(figures)}": explained}, most_read=records, most_sorted=0)
+
+
+@pytest.mark.parametrize("figures", [frozenset(Aggregate), COUNTS, frozenset({Aggregate.ATTENDEES})])
+@of_each_parent
+async def test_figures_of_one_perspective_read_its_records_and_no_others(
+    large: LargeSite, of: Property, figures: frozenset[Aggregate]
+) -> None:
+    for value in large.values[of][1:3]:
+        perspective = Perspective(of, value)
+        statement = render_summary(SITE, SummaryPlan(perspective, None, figures))
+        explained = await explain(large.database, SITE, statement, "force_generic_plan")
+        records = await count_records(large, perspective, None)
+        assert_bounded({str(value): explained}, most_read=records, most_sorted=0)
+
+
+@pytest.mark.parametrize("figures", [frozenset(Aggregate), COUNTS])
+async def test_a_site_that_is_not_counted_yet_is_counted_from_an_index_alone(
+    large: LargeSite, large_url: str, figures: frozenset[Aggregate]
+) -> None:
+    owner = await asyncpg.connect(large_url)
+    await owner.execute("UPDATE site_totals SET is_counted = false WHERE site_id = $1", SITE)
+    statement = render_summary(SITE, SummaryPlan(None, None, figures))
     explained = await explain(large.database, SITE, statement, "force_generic_plan")
-    assert [scan["Node Type"] for scan in explained.scans] == ["Index Only Scan"], explained.summary
+    await owner.execute("UPDATE site_totals SET is_counted = true WHERE site_id = $1", SITE)
+    await owner.close()
+    [scan] = [scan for scan in explained.scans if scan["Relation Name"] == "attendance"]
+    assert scan["Node Type"] == "Index Only Scan", explained.summary
+    assert explained.records_read <= RECORDS + 2 * LOOKS
+    assert explained.pages_read < RECORDS / 40, explained.summary
+
+
+ABSENCES = {
+    "the first page": {"first": SIZE},
+    "the last page": {"last": SIZE},
+    "a range": {"first": SIZE, "after": (0.9, 2), "before": (0.1, 2)},
+    "the end of a range": {"last": SIZE, "after": (0.9, 2), "before": (0.1, 2)},
+}
+
+
+@of_each_parent
+@pytest.mark.parametrize("name", ABSENCES)
+async def test_absences_are_counted_once_from_an_index_alone(large: LargeSite, of: Property, name: str) -> None:
+    groups = AbsenceGroups(of, 3, 0.1)
+    given = {
+        name: groups.encode_cursor(AbsencePosition(*value, large.values[of][0])) if isinstance(value, tuple) else value
+        for name, value in ABSENCES[name].items()
+    }
+    plan = plan_absences(*groups, PageArguments(**given))
+    selected = WANTS._replace(columns=frozenset(PARENTS), row_figures=frozenset(Aggregate))
+    statement = render_absences(SITE, plan.select(selected), counts=True)
+    assert_counted_from_index(await explain(large.database, SITE, statement, "force_generic_plan"))
+
+
+def assert_counted_from_index(explained: Explained) -> None:
+    """Each record is read once, and no page of the table."""
+    [scan] = explained.scans
+    assert (scan["Node Type"], scan["Index Name"]) == ("Index Only Scan", "attendance_by_booking_session")
+    assert scan["Heap Fetches"] == 0
     assert explained.records_read == RECORDS
+    assert explained.pages_read < RECORDS / 40, explained.summary

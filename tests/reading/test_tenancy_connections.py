@@ -8,8 +8,11 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.database.connecting import ENTER_SITE, SiteConnection
+from app.database.connection import ENTER_SITE, SiteConnection
+from app.database.session import CHECK_SESSION
 from tests.support.service import Record, RecordingDatabase, store
+
+pytestmark = pytest.mark.one_server
 
 EVERYTHING = "SELECT site_id FROM attendance"
 BACKEND = "SELECT pg_backend_pid() AS pid, current_setting('attendance.site_id') AS site"
@@ -37,14 +40,19 @@ async def sites(database: RecordingDatabase) -> list[UUID]:
 def entries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The sites that connections are told of, as they are."""
     entered: list[str] = []
-    fetch = SiteConnection.fetchval
 
-    async def fetchval(connection: SiteConnection, query: str, *arguments: Any, **options: Any) -> Any:
-        if query == ENTER_SITE:
-            entered.append(arguments[0])
-        return await fetch(connection, query, *arguments, **options)
+    def record(name: str) -> None:
+        fetch = getattr(SiteConnection, name)
 
-    monkeypatch.setattr(SiteConnection, "fetchval", fetchval)
+        async def fetch_recorded(connection: SiteConnection, query: str, *arguments: Any, **options: Any) -> Any:
+            if query in (CHECK_SESSION, ENTER_SITE):
+                entered.append(arguments[0])
+            return await fetch(connection, query, *arguments, **options)
+
+        monkeypatch.setattr(SiteConnection, name, fetch_recorded)
+
+    for name in ("fetchrow", "fetchval"):
+        record(name)
     return entered
 
 

@@ -12,7 +12,9 @@ from graphql import (
     GraphQLSchema,
     build_schema,
     is_introspection_type,
+    is_specified_directive,
     is_specified_scalar_type,
+    validate_schema,
 )
 
 from app.cli import main
@@ -60,11 +62,19 @@ def contract_types(schema: GraphQLSchema) -> dict[str, GraphQLNamedType]:
     }
 
 
-EXPORTED = build_schema((ROOT / "schema.graphql").read_text(encoding="utf-8"), assume_valid_sdl=True)
+EXPORTED = build_schema((ROOT / "schema.graphql").read_text(encoding="utf-8"))
 
 
 def test_the_exported_schema_is_the_one_in_the_code() -> None:
     assert (ROOT / "schema.graphql").read_text(encoding="utf-8") == print_schema()
+
+
+@pytest.mark.parametrize("scopes", [True, False])
+def test_what_is_printed_is_a_whole_schema(*, scopes: bool) -> None:
+    schema = build_schema(print_schema(scopes=scopes))
+    assert validate_schema(schema) == []
+    used = {directive.name for directive in schema.directives if not is_specified_directive(directive)}
+    assert used == {"link", "key", "shareable", *(["requiresScopes"] if scopes else [])}
 
 
 def test_the_command_prints_the_exported_schema() -> None:
@@ -92,4 +102,4 @@ def test_everything_in_the_schema_is_described() -> None:
     }
     arguments = {f"{name}({key}:)": each for name, field in fields.items() for key, each in field.args.items()}
     silent = [name for name, described in {**types, **fields, **arguments}.items() if not described.description]
-    assert sorted(silent) == ["Mutation", "Query", "Query._entities(representations:)"]
+    assert sorted(silent) == ["Mutation", "Query", "Query._entities(representations:)", "Subscription"]

@@ -11,7 +11,7 @@ import asyncpg
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 LOCK = "SELECT FROM attendance WHERE id = $1 FOR UPDATE"
 TOUCH = "UPDATE attendance SET number_of_attendees = 1000 WHERE id = $1"
-FIND_UNLOCKED = "SELECT id FROM attendance FOR UPDATE SKIP LOCKED"
+FIND_UNLOCKED = "SELECT id FROM attendance WHERE site_id = $1 FOR UPDATE SKIP LOCKED"
 
 
 @asynccontextmanager

@@ -34,13 +34,13 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
 
 def run_command(
-    data_dir: Path, *arguments: str, content: bytes | None = None, **settings: str
+    data_dir: Path, *arguments: str, content: bytes | None = None, cwd: Path = ROOT, **settings: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end."""
     process = subprocess.run(
         [*COMMAND, *arguments],
         env=environment(data_dir, **settings),
-        cwd=ROOT,
+        cwd=cwd,
         input=content,
         capture_output=True,
         timeout=120,
@@ -53,11 +53,12 @@ def run_command(
 
 @contextmanager
 def start_service(
-    data_dir: Path, *arguments: str, standard_output: int | None = None, **settings: str
+    data_dir: Path, *arguments: str, standard_output: int | None = None, root: Path = ROOT, **settings: str
 ) -> Iterator[RunningService]:
     """A command that serves, such as `serve` or `demo`, on a free port; its process ends with the block.
 
-    What it prints goes to one file, unless there is a descriptor for its standard output alone.
+    What it prints goes to one file, unless there is a descriptor for its standard output alone. The code is that of
+    the folder `root`.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -67,7 +68,7 @@ def start_service(
         process = subprocess.Popen(
             [*COMMAND, *arguments, "--port", str(port)],
             env=environment(data_dir, **settings),
-            cwd=ROOT,
+            cwd=root,
             stdout=file if standard_output is None else standard_output,
             stderr=file,
         )
@@ -91,3 +92,17 @@ def wait_until_answered(service: RunningService) -> None:
         else:
             return
     raise AssertionError(f"no answer in {START_SECONDS} s: {service.output.read_text()}")
+
+
+def list_workers(pid: int) -> list[int]:
+    """The workers among a process's children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in read_command(Path("/proc", child))]
+
+
+def read_command(process: Path) -> bytes:
+    """What a process was started by; nothing if it has ended."""
+    try:
+        return (process / "cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""

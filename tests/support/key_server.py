@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tests.support.serving import serve
@@ -40,12 +40,16 @@ def publish(key: PrivateKey, key_id: str | None, **more: Any) -> dict[str, Any]:
 
 @dataclass
 class KeyServer:
-    """What is served at `url`: a content, a status, after a delay in seconds; and how often it was asked for."""
+    """What is served at `url`: a content, a status, after a delay in seconds, and how often it was asked for.
+
+    The next `redirects` requests are redirected to the same URL.
+    """
 
     url: str = ""
     content: Any = field(default_factory=dict)
     status: int = 200
     delay: float = 0.0
+    redirects: int = 0
     fetches: int = 0
 
     def holds(self, *entries: Any) -> None:
@@ -53,6 +57,9 @@ class KeyServer:
 
     async def answer(self, _request: Request) -> Response:
         self.fetches += 1
+        if self.redirects:
+            self.redirects -= 1
+            return RedirectResponse(self.url)
         await asyncio.sleep(self.delay)
         if isinstance(self.content, bytes):
             return Response(self.content, self.status)

@@ -15,8 +15,9 @@ from app.plan.properties import Property
 from app.sql.catalogue import COLUMNS, TABLE
 from app.sql.conditions import all_of, order_by, where_filter, where_site
 from app.sql.fragment import Fragment, Statement, join, sql
+from app.sql.pages import split_page
 from app.sql.slices import PERSPECTIVE_VALUE
-from app.sql.values import SITE_VALUE, values_of
+from app.sql.values import SITE_VALUE
 
 SITE = UUID("11111111-1111-4111-8111-111111111111")
 NEIGHBOURS = (UUID("00000000-0000-4000-8000-000000000001"), UUID("22222222-2222-4222-8222-222222222222"))
@@ -75,9 +76,9 @@ class LargeSite:
         statement = (
             sql("SELECT count(*) AS total FROM {} WHERE {}", TABLE, where_plan(plan))
             .to_template(SITE_VALUE)
-            .bind(values_of(SITE, plan))
+            .bind(split_page(SITE, plan)[1])
         )
-        row = await self.look_up((plan.perspective, plan.condition), statement)
+        row = await self.look_up((plan.perspective, plan.filter), statement)
         return int(row["total"])
 
     async def find_position(self, plan: PagePlan, rank: int) -> Position:
@@ -85,15 +86,17 @@ class LargeSite:
         keys = join(", ", [COLUMNS[key.of] for key in plan.order])
         order = order_by(plan.order, backward=False)
         text = f"SELECT {{}} FROM {{}} WHERE {{}} ORDER BY {{}} LIMIT 1 OFFSET {rank}"
-        statement = sql(text, keys, TABLE, where_plan(plan), order).to_template(SITE_VALUE).bind(values_of(SITE, plan))
-        row = await self.look_up((plan.order, plan.perspective, plan.condition, rank), statement)
+        statement = (
+            sql(text, keys, TABLE, where_plan(plan), order).to_template(SITE_VALUE).bind(split_page(SITE, plan)[1])
+        )
+        row = await self.look_up((plan.order, plan.perspective, plan.filter, rank), statement)
         return tuple(row.values())
 
 
 def where_plan(plan: PagePlan) -> Fragment:
     perspective = plan.perspective
     found = () if perspective is None else (sql("{} = {}", COLUMNS[perspective.of], PERSPECTIVE_VALUE),)
-    return all_of((where_site(SITE_VALUE), *found, *where_filter(plan.condition)))
+    return all_of((where_site(SITE_VALUE), *found, *where_filter(plan.filter)))
 
 
 async def fill_sites(url: str) -> None:

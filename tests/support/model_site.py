@@ -9,13 +9,22 @@ from tests.support.service import Record
 
 GUID_LENGTH = 36
 Key = tuple[UUID, str]
+VALID: Item = {"bookingId": "0" * GUID_LENGTH, "sessionId": "s"}
 
 
 def is_valid(item: Item) -> bool:
     """Whether an input can be stored."""
     session = item["sessionId"]
     is_session = 1 <= len(session) <= 250 and "\0" not in session
-    return len(item["bookingId"]) == GUID_LENGTH and is_session and item["numberOfAttendees"] >= 0
+    return len(item["bookingId"]) == GUID_LENGTH and is_session and (item.get("numberOfAttendees") or 0) >= 0
+
+
+def name_fault(item: Item, argument: str) -> str:
+    """The argument that the error of an item names: the first field that cannot be stored, or the item itself."""
+    for name in ("bookingId", "sessionId", "numberOfAttendees"):
+        if not is_valid({**VALID, name: item.get(name)}):
+            return f"{argument}.{name}"
+    return argument
 
 
 @dataclass(slots=True)
@@ -30,16 +39,19 @@ class ModelSite:
         return next((record for record in self.records.values() if record["id"] == record_id), None)
 
     def check_set(self, item: Item, record: Item) -> None:
-        """Take in a record that a set answered with."""
-        assert key_of(record) == key_of(item)
-        assert (record["status"], record["numberOfAttendees"]) == (item["status"], item["numberOfAttendees"])
+        """Take in a record that a set answered with. Without a number it keeps its own; a new record has 1."""
         known = self.records.get(key_of(item))
+        number = item.get("numberOfAttendees")
+        if number is None:
+            number = 1 if known is None else known["numberOfAttendees"]
+        assert key_of(record) == key_of(item)
+        assert (record["status"], record["numberOfAttendees"]) == (item["status"], number)
         if known is None:
             assert UUID(record["id"]).version == 7
             assert record["id"] not in self.ids
             assert record["createdAt"] == record["updatedAt"]
             self.ids.append(record["id"])
-        elif (known["status"], known["numberOfAttendees"]) == (item["status"], item["numberOfAttendees"]):
+        elif (known["status"], known["numberOfAttendees"]) == (item["status"], number):
             assert record == known
         else:
             assert (record["id"], record["createdAt"]) == (known["id"], known["createdAt"])
@@ -58,6 +70,7 @@ class ModelSite:
             else:
                 assert result["attendance"] is None
                 assert result["error"]["code"] == "BAD_USER_INPUT"
+                assert result["error"]["argument"] == name_fault(item, f"input.{index}")
         assert (payload["totalSuccesses"], payload["totalFailures"]) == (len(written), len(items) - len(written))
 
     def delete(self, record_id: str) -> bool:
@@ -81,6 +94,7 @@ class ModelSite:
                 asked.add(record_id)
                 expected = None if self.delete(record_id) else "ATTENDANCE_NOT_FOUND"
             assert (result["error"] or {"code": None})["code"] == expected
+            assert result["error"] is None or result["error"]["argument"] == f"ids.{index}"
             assert result["deletedId"] == (record_id if expected is None else None)
             successes += expected is None
         assert (payload["totalSuccesses"], payload["totalFailures"]) == (successes, len(ids) - successes)

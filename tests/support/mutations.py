@@ -11,7 +11,7 @@ SET = f"mutation($input: AttendanceInput!) {{ setAttendance(input: $input) {{ at
 BULK_SET = f"""
 mutation($input: [AttendanceInput!]!) {{
   bulkSetAttendance(input: $input) {{
-    results {{ index attendance {{ {RECORD} }} error {{ code message }} }} totalSuccesses totalFailures
+    results {{ index attendance {{ {RECORD} }} error {{ code message argument }} }} totalSuccesses totalFailures
   }}
 }}
 """
@@ -19,7 +19,7 @@ DELETE = "mutation($id: ID!) { deleteAttendance(id: $id) { deletedId } }"
 BULK_DELETE = """
 mutation($ids: [ID!]!) {
   bulkDeleteAttendance(ids: $ids) {
-    results { index deletedId error { code message } } totalSuccesses totalFailures
+    results { index deletedId error { code message argument } } totalSuccesses totalFailures
   }
 }
 """

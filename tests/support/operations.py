@@ -90,9 +90,27 @@ def list_lookups(records: Sequence[Record]) -> list[str]:
     ]
 
 
+async def list_absences(client: GraphQLClient) -> list[str]:
+    """Absences of bookings and of sessions, whole and in pages, with all of their parts and with few."""
+    below = "booking { id attendances(first: 2) { nodes { id } } } session { id attendances(last: 1) { totalCount } }"
+    figures = "summary { total attended notAttended notSet numberOfAttendees attendanceRate }"
+    page = f"edges {{ cursor node {{ missedShare {below} {figures} }} }} pageInfo {{ {FLAGS} endCursor }} totalCount"
+    operations = []
+    for by in ("BOOKING", "SESSION"):
+        scope = f"by: {by}, minimumRecorded: 1, minimumMissedShare: 0"
+        data = await client.data(f"{{ absences({scope}) {{ edges {{ cursor }} }} }}")
+        cursors = [edge["cursor"] for edge in data["absences"]["edges"]]
+        after, before = f'after: "{cursors[0]}"', f'before: "{cursors[-1]}"'
+        scopes = [f"by: {by}", scope]
+        scopes += [join(scope, size, *ends) for size in ("first: 1", "last: 1") for ends in ([after], [after, before])]
+        selections = (page, "nodes { missedShare }", "totalCount", f"pageInfo {{ {FLAGS} }}")
+        operations += [f"{{ absences({each}) {{ {selection} }} }}" for each in scopes for selection in selections]
+    return operations
+
+
 async def list_operations(client: GraphQLClient, records: Sequence[Record]) -> list[str]:
     """The operations of a caller who sees the records, with cursors of the caller's own."""
-    operations = list_lookups(records)
+    operations = [*list_lookups(records), *await list_absences(client)]
     for position, scope in enumerate(list_scopes(records)):
         places = CONNECTIONS if position % 3 == 0 and "perspective" not in scope else CONNECTIONS[:1]
         arguments = f"({scope})" if scope else ""

@@ -98,6 +98,6 @@ def add_up(records: Sequence[Record]) -> dict[str, Any]:
         "attended": counts["ATTENDED"],
         "notAttended": counts["NOT_ATTENDED"],
         "notSet": len(records) - recorded,
-        "numberOfAttendees": sum(record.number_of_attendees for record in records),
+        "numberOfAttendees": sum(record.number_of_attendees for record in records if record.status == "ATTENDED"),
         "attendanceRate": counts["ATTENDED"] / recorded if recorded else None,
     }

@@ -8,9 +8,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from app.database.embedded.account import Account, choose_account, start_program
 from app.database.embedded.client import find_installation
-from app.database.embedded.programs import ensure_cluster, ensure_programs
+from app.database.embedded.postgres import ensure_cluster, ensure_programs
+from tests.support.servers import find_account, give, start_server
 
 START_SECONDS = 60
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -21,15 +21,15 @@ class OwnPostgres:
 
     def __init__(self, place: Path, *, standby_of: "OwnPostgres | None" = None) -> None:
         self.place = place
-        self.account: Account = choose_account(place / "data")
-        self.programs = ensure_programs(find_installation(), place, self.account)
+        self.account = find_account()
+        self.programs = ensure_programs(find_installation(), self.account)
         self.socket = place / "socket" / SOCKET_NAME
         self.url = f"postgresql://postgres@/postgres?host={self.socket.parent}&port=5432"
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.socket.parent.mkdir()
-        os.chown(self.socket.parent, self.account.user, self.account.group)
+        give(self.socket.parent, self.account)
         if standby_of is None:
-            ensure_cluster(place / "data", self.programs, self.account, held=())
+            ensure_cluster(place / "data", self.programs, self.account)
         else:
             self._copy(standby_of)
 
@@ -41,7 +41,7 @@ class OwnPostgres:
             settings.write(f"primary_conninfo = 'host={primary.socket.parent} port=5432 user=postgres'\n")
         (self.place / "data" / "standby.signal").touch()
         for path in (self.place / "data", *(self.place / "data").rglob("*")):
-            os.chown(path, self.account.user, self.account.group)
+            give(path, self.account)
 
     def start(self) -> None:
         """Start the server, and wait until it takes connections."""
@@ -49,8 +49,8 @@ class OwnPostgres:
         options = {"listen_addresses": "", "unix_socket_directories": str(self.socket.parent), "fsync": "off"}
         command = [str(self.programs / "bin" / "postgres"), "-D", str(self.place / "data")]
         with (self.place / "log").open("ab") as log:
-            self.process = start_program(
-                [*command, *(f"--{name}={value}" for name, value in options.items())], self.account, output=log.fileno()
+            self.process = start_server(
+                [*command, *(f"--{name}={value}" for name, value in options.items())], self.account, log
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from app.plan.filter import Filter, Operator, Perspective, plan_filter
 from app.plan.order import Order, OrderKey, plan_order
-from app.plan.page import PageArguments, PagePlan, PageWants, plan_page
+from app.plan.page import PageArguments, PagePlan, PageSelection
 from app.plan.properties import Property
 from tests.support.large_site import RECORDS, LargeSite
+from tests.support.plans import plan_page
 
 SIZE = 50
 DEEP = 150_000
-WANTS = PageWants(rows=True, columns=frozenset(Property), has_next=True, has_previous=True)
+WANTS = PageSelection(rows=True, columns=frozenset(Property), has_next=True, has_previous=True)
 PROPERTIES = tuple(Property)[:5]
 NARROW_PROPERTIES = (Property.ID, Property.BOOKING_ID, Property.SESSION_ID)
 PARENTS = (Property.BOOKING_ID, Property.SESSION_ID)

@@ -1,4 +1,4 @@
-"""Random read operations: arguments, variables, aliases, fragments, directives and nesting, drawn from the schema."""
+"""Random operations: arguments, variables, aliases, fragments, directives and nesting, drawn from the schema."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,14 @@ from typing import Any
 
 from graphql import GraphQLObjectType, GraphQLUnionType, get_named_type, is_leaf_type
 
+from app.plan.absences import AbsenceGroups, AbsencePosition
+from app.plan.changes import BEGINNING, ChangesPosition, plan_changes_cursors
 from app.plan.cursor import plan_cursors
 from app.plan.filter import Operator, Perspective, plan_filter
 from app.plan.order import DEFAULT_ORDER
 from app.plan.properties import Property
 from app.schema.arguments import read_order
+from app.schema.names import GROUPINGS
 from app.schema.schema import SCHEMA
 from tests.support.service import Record
 
@@ -41,6 +44,13 @@ VARIABLES = {
     "$id": "ID!",
     "$ids": "[ID!]!",
     "$representations": "[_Any!]!",
+    "$input": "AttendanceInput!",
+    "$inputs": "[AttendanceInput!]!",
+    "$name": 'String! = "Booking"',
+    "$by": "AbsenceGrouping! = SESSION",
+    "$grouping": "AbsenceGrouping",
+    "$least": "Int",
+    "$share": "Float! = 0.5",
 }
 DIRECTIVES = [
     "",
@@ -54,6 +64,7 @@ DIRECTIVES = [
     " @include(if: $maybe)",
     " @skip(if: $maybe) @include(if: true)",
 ]
+SIZES = ["first: 3", "first: 3", "last: 2", "first: 0", "first: 101", "first: $size", "first: null", "last: -1"]
 NUMBERS = [0, 1, 1, 2, 1, 2, 1.0, -(2**31), 2**31 - 1, 2**31, 1.5]
 MISTYPED = [None, 7, 2**31, 1.0, "text", True, [], {}, ["ID_ASC"], "ID_ASC", {"eq": None}, [["ID_ASC"]]]
 WRONG_FILTERS: list[Any] = [
@@ -72,6 +83,7 @@ class Content:
     bookings: list[str]
     sessions: list[str]
     cursors: list[str]
+    change_cursors: list[str]
     records: Sequence[Record]
 
 
@@ -83,8 +95,22 @@ def gather_content(records: Sequence[Record]) -> Content:
         bookings=[*(str(record.booking_id) for record in records), str(records[0].booking_id).upper()],
         sessions=[record.session_id for record in records],
         cursors=[*(codec.encode((record.id,)) for record in records), "no cursor"],
+        change_cursors=[*list_change_cursors(records), codec.encode((records[0].id,)), "no cursor"],
         records=records,
     )
+
+
+def list_change_cursors(records: Sequence[Record]) -> list[str]:
+    """Cursors of the changes of the site and of a booking: from the beginning, within revisions, of a copy, later."""
+    booking = Perspective(Property.BOOKING_ID, records[0].booking_id)
+    positions = [
+        BEGINNING,
+        BEGINNING._replace(copied_since=5),
+        *(ChangesPosition(revision) for revision in (0, 2, 10, 1000)),
+        *(ChangesPosition(revision, record.id) for revision, record in enumerate(records[:5])),
+        ChangesPosition(1, records[1].id, copied_since=4),
+    ]
+    return [plan_changes_cursors(of).encode(each) for of in (None, booking) for each in positions]
 
 
 @dataclass
@@ -102,10 +128,11 @@ class Writer:
         return self.chance.choices(choices, k=self.chance.randint(least, most))
 
     def write_selection(self, type_: GraphQLObjectType, depth: int) -> str:
-        names = [name for name in type_.fields if name == ENTITIES or not name.startswith("_")]
+        names = [name for name in type_.fields if name in (ENTITIES, "_service", "sdl") or not name.startswith("_")]
         plain = [name for name in names if is_leaf_type(get_named_type(type_.fields[name].type))]
         usable = names if depth < DEEPEST else plain or ["__typename"]
-        chosen = self.pick_some([*usable, "__typename"], 4 if depth < 2 else 3, least=1)
+        meta = ["__typename", "__type", "__schema"] if type_ is SCHEMA.query_type else ["__typename"]
+        chosen = self.pick_some([*usable, *meta], 4 if depth < 2 else 3, least=1)
         parts = [self.write_field(type_, name, depth, position) for position, name in enumerate(chosen)]
         return "{ " + " ".join(self.wrap(type_, part) for part in parts) + " }"
 
@@ -125,6 +152,9 @@ class Writer:
     def write_field(self, type_: GraphQLObjectType, name: str, depth: int, position: int) -> str:
         if name == "__typename":
             return f"t{depth}{position}: __typename"
+        if name.startswith("__"):
+            asked = {"__type": "(name: $name) { kind fields { name } }", "__schema": " { queryType { name } }"}
+            return f"m{position}: {name}{asked[name]}"
         definition = type_.fields[name]
         below = get_named_type(definition.type)
         if is_leaf_type(below):
@@ -153,7 +183,61 @@ class Writer:
             return self.pick(["(ids: $ids)", "(ids: [" + ", ".join(f'"{each}"' for each in ids) + "])"])
         if name == ENTITIES:
             return "(representations: $representations)"
+        if arguments == ["input"]:
+            return self.write_input(is_bulk=name.startswith("bulk"))
+        if name == "absences":
+            return self.write_absence_arguments()
+        if name == "attendanceChanges":
+            return self.write_changes_arguments(arguments)
         return "" if name != "attendances" else self.write_page_arguments(arguments)
+
+    def write_absence_arguments(self) -> str:
+        """The arguments of a page of absences; some cursors are of the same grouping and minimums."""
+        by, recorded, share = self.pick(["BOOKING", "SESSION"]), self.pick([0, 1, 2, 3]), self.pick([0.0, 0.5, 1.0])
+        given = [f"by: {by}, minimumRecorded: {recorded}, minimumMissedShare: {share}", self.pick(SIZES)]
+        if self.chance.random() < 0.4:
+            record = self.pick(list(self.content.records))
+            key = record.booking_id if by == "BOOKING" else record.session_id
+            groups = AbsenceGroups(GROUPINGS[by], max(recorded, 1), share)
+            position = AbsencePosition(self.pick([0.0, 0.5, 1.0]), self.pick([0, 1, 2]), key)
+            given.append(f'{self.pick(["after", "before"])}: "{groups.encode_cursor(position)}"')
+        elif self.chance.random() < 0.5:
+            given = [
+                self.pick(["", "by: SESSION", "by: $by", "by: $grouping"]),
+                self.pick(["", "minimumRecorded: 1", "minimumRecorded: $least", "minimumRecorded: -1"]),
+                self.pick(["minimumMissedShare: 0", "minimumMissedShare: $share", "minimumMissedShare: 1.5"]),
+                self.pick(["", "after: $after", "before: null"]),
+                self.pick(SIZES),
+            ]
+        return f"({', '.join(each for each in given if each)})"
+
+    def write_changes_arguments(self, arguments: list[str]) -> str:
+        """The arguments of a batch of changes: a booking's, whose cursors are among the content's, or the site's."""
+        booking = f'perspective: {{bookingId: "{self.content.records[0].booking_id}"}}'
+        given = [
+            self.pick(["", "", booking, booking, "perspective: $perspective"]),
+            self.pick(["", *[f'after: "{self.pick(self.content.change_cursors)}"'] * 4, "after: $after"]),
+        ]
+        if "first" in arguments:
+            given.append(
+                self.pick(["", "first: 3", "first: 1", "first: 0", "first: 101", "first: $size", "first: null"])
+            )
+        written = ", ".join(each for each in given if each)
+        return f"({written})" if written else ""
+
+    def write_input(self, *, is_bulk: bool) -> str:
+        """The input of a mutation that sets: a variable, or a literal in which variables may stand."""
+        if self.chance.random() < 0.5:
+            return "(input: $inputs)" if is_bulk else "(input: $input)"
+        items = [self.write_item() for _ in range(self.chance.randint(1, 4) if is_bulk else 1)]
+        return f"(input: [{', '.join(items)}])" if is_bulk and len(items) > 1 else f"(input: {items[0]})"
+
+    def write_item(self) -> str:
+        number = self.pick(["", "numberOfAttendees: null", "numberOfAttendees: 3", "numberOfAttendees: $size"])
+        booking = self.pick([*self.content.bookings, "no guid"])
+        status = self.pick(["ATTENDED", "NOT_ATTENDED", "$status"])
+        session = self.pick(['"new"', '"other"', "12345678901234567890123", '""'])
+        return f'{{bookingId: "{booking}", sessionId: {session}, status: {status} {number}}}'
 
     def write_range(self, arguments: list[str]) -> str:
         """The arguments of a page between cursors that are its own, of any order, perspective and filter."""
@@ -180,10 +264,9 @@ class Writer:
     def write_page_arguments(self, arguments: list[str]) -> str:
         if self.chance.random() < 0.4:
             return self.write_range(arguments)
-        sizes = ["first: 3", "first: 3", "last: 2", "first: 0", "first: 101", "first: $size", "first: null", "last: -1"]
         orders = ", ".join(self.pick_some(ORDERS, 2))
         given = [
-            self.pick(sizes),
+            self.pick(SIZES),
             self.pick(["", "orderBy: $order", "orderBy: [$first]", f"orderBy: [{orders}]"]),
             self.pick(["", "", *self.list_filters()]),
             self.pick(
@@ -222,14 +305,33 @@ class Writer:
         ]
 
 
-def make_operation(chance: Random, content: Content) -> str:
-    """The text of a query, whose variables are some of `VARIABLES`."""
+def make_operation(chance: Random, content: Content, *, mutates: bool = False) -> str:
+    """The text of a query or of a mutation, whose variables are some of `VARIABLES`."""
     writer = Writer(chance, content)
-    assert SCHEMA.query_type
-    roots = writer.write_selection(SCHEMA.query_type, 0)
-    text = " ".join([roots, *writer.fragments])
-    declared = [f"{name}: {kind}" for name, kind in VARIABLES.items() if is_used(name, text)]
-    return f"query({', '.join(declared)}) {text}" if declared else f"query {text}"
+    root = SCHEMA.mutation_type if mutates else SCHEMA.query_type
+    assert root
+    text = " ".join([writer.write_selection(root, 0), *writer.fragments])
+    return declare_variables("mutation" if mutates else "query", text)
+
+
+def make_subscription(chance: Random, content: Content) -> str:
+    """The text of a subscription, which has one root field without a condition."""
+    writer = Writer(chance, content)
+    root = SCHEMA.subscription_type
+    assert root
+    (field,) = root.fields.values()
+    arguments = writer.write_changes_arguments(list(field.args))
+    below = writer.write_below(get_named_type(field.type), 1)
+    alias = chance.choice(["", "alias: "])
+    return declare_variables(
+        "subscription", " ".join([f"{{ {alias}attendanceChanges{arguments} {below} }}", *writer.fragments])
+    )
+
+
+def declare_variables(kind: str, text: str) -> str:
+    """An operation of this kind, with the variables that its text uses."""
+    declared = [f"{name}: {type_}" for name, type_ in VARIABLES.items() if is_used(name, text)]
+    return f"{kind}({', '.join(declared)}) {text}" if declared else f"{kind} {text}"
 
 
 def is_used(variable: str, text: str) -> bool:
@@ -261,12 +363,36 @@ def make_variables(chance: Random, content: Content) -> dict[str, Any]:
         "id": pick(content.ids),
         "ids": pick([chance.choices(content.ids, k=chance.randrange(4)), pick(content.ids)]),
         "representations": chance.choices(representations, k=chance.randrange(5)),
+        "input": make_input(chance, content),
+        "inputs": pick(
+            [[make_input(chance, content) for _ in range(chance.randrange(5))], make_input(chance, content)]
+        ),
+        "name": pick(["Booking", "Attendance", "Nothing"]),
+        "by": pick(["BOOKING", "SESSION"]),
+        "grouping": pick(["BOOKING", "SESSION", None, "RECORD"]),
+        "least": pick([0, 1, 2, 2.0, None, -1]),
+        "share": pick([0, 0.5, 1, 0.3333333333333333, -0.0, 1e-300, 1.0000000000000002, -0.1]),
     }
     odd = pick(list(given))
     if chance.random() < 0.2:
         given[odd] = pick(MALFORMED) if odd == "representations" else pick(MISTYPED)
     elif chance.random() < 0.1:
         del given[odd]
+    return given
+
+
+def make_input(chance: Random, content: Content) -> Any:
+    pick = chance.choice
+    given = {
+        "bookingId": pick([*content.bookings, "no guid"]),
+        "sessionId": pick([*content.sessions, "new", "", 7, "x" * 251]),
+        "status": pick(["ATTENDED", "NOT_SET", "NOT_ATTENDED"]),
+        "numberOfAttendees": pick([None, 0, 1, 2.0, -1, 2**31 - 1]),
+    }
+    if chance.random() < 0.3:
+        del given["numberOfAttendees"]
+    elif chance.random() < 0.1:
+        given[pick([*given, "unknown"])] = pick(MISTYPED)
     return given
 
 

@@ -12,6 +12,7 @@ import jwt
 
 from app.database.pool import Database, Row
 from app.schema.permissions import SCOPES
+from tests.support.clusters import distributed_urls, unsecured_urls
 
 SECRET = "a secret of the tests, long enough for HS256"
 READ_SCOPE = "SCOPE.DC-BOOKINGS.READ-BOOKINGS-SENSITIVE"
@@ -31,7 +32,12 @@ class RecordingDatabase(Database):
     """A database that remembers each statement sent for an operation."""
 
     def __init__(self, url: str, *, pool_size: int = 5, row_security: bool = True) -> None:
-        super().__init__(url, pool_size=pool_size, row_security=row_security)
+        super().__init__(
+            url,
+            pool_size=pool_size,
+            row_security=row_security and url not in unsecured_urls,
+            distributed=url in distributed_urls,
+        )
         self.sent: list[SentStatement] = []
 
     async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
@@ -70,7 +76,7 @@ async def store(database: Database, site_id: UUID, records: Sequence[Record]) ->
 
 def make_token(site_id: UUID | str, *scopes: str, secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
     """A token for a site; `claims` overrides what it says, and None leaves a claim out."""
-    content = {"site_id": str(site_id), "scope": " ".join(scopes), "exp": int(time.time()) + 600, **claims}
+    content = {"site_id": str(site_id), "scope": " ".join(scopes), "exp": int(time.time()) + 3600, **claims}
     return jwt.encode({name: value for name, value in content.items() if value is not None}, secret, algorithm)
 
 

@@ -3,6 +3,7 @@
 LONGEST = 32_700
 FIELDS = "id bookingId sessionId status numberOfAttendees createdAt updatedAt"
 COUNT = "{ totalCount }"
+FIGURES = ("", "totalCount", "summary { total attendanceRate }", "pageInfo { hasPreviousPage startCursor }")
 MEMBERS = " ".join(f"a{number}: 1" for number in range(300))
 
 
@@ -25,6 +26,14 @@ CONFLICTS = repeat("booking { attendances(first: #) { totalCount } }", 80)
 def chain(of: str, count: int, body: str) -> str:
     """Fragments of which each holds the next one, where the body says so by `@`."""
     return " ".join(f"fragment F{n} on {of} {{ {body.replace('@', f'...F{n + 1}')} }}" for n in range(count))
+
+
+def multiply_connections(levels: int, roots: int, size: int = 0, name: str = "a") -> str:
+    """Connections that each go on by four others: a page of no records costs one, whatever is below it."""
+    page = f"{{ attendances(first: {size}) {{ nodes {{ @ }} edges {{ node {{ @ }} }} }} }}"
+    fragments = chain("Attendance", levels, f"id booking {page} session {page}")
+    below = " ".join(f"{name}{number}: attendances(first: {size}) {{ nodes {{ ...F0 }} }}" for number in range(roots))
+    return f"{{ {below} }} {fragments} fragment F{levels} on Attendance {{ {FIELDS} }}"
 
 
 READ_SLOWLY = {
@@ -110,4 +119,25 @@ VALIDATED_SLOWLY = {
     + "__schema { types { fields { type { fields { type { fields { name } } } } } } } " * 25 + "}",
     "types instead of operations": repeat("type A# { a: Int }", 140),
 }  # fmt: skip
-WORST_DOCUMENTS = READ_SLOWLY | VALIDATED_SLOWLY
+PAGE = "{ nodes { @ } edges { cursor node { @ } } pageInfo { hasNextPage endCursor } totalCount }"
+BELOW = f"{FIELDS} booking {{ attendances(first: 1) {PAGE} }} session {{ attendances(first: 1) {PAGE} }}"
+COMPILED_SLOWLY = {
+    "connections that double on each level": "{ attendances(first: 1) { nodes { ...F0 } } } "
+    + chain("Attendance", 3, BELOW) + f" fragment F3 on Attendance {{ {FIELDS} }}",
+    "connections below entities of all types": "{ _entities(representations: []) { "
+    "... on Booking { attendances(first: 1) { nodes { ...F0 } } } "
+    "... on Session { attendances(first: 1) { nodes { ...F0 } } } ... on Attendance { ...F0 } } } "
+    + chain("Attendance", 2, BELOW) + f" fragment F2 on Attendance {{ {FIELDS} }}",
+    "connections that select differently": below_nodes("booking { " + " ".join(
+        f"a{n}: attendances(first: {n % 3}) {{ nodes {{ {' '.join(FIELDS.split()[: n % 7 + 1])} }} {FIGURES[n % 4]} }}"
+        for n in range(29)
+    ) + " }"),
+    "many conditions": f"query({repeat('$v#: Boolean!', 70)}) "
+    f"{{ attendances {{ nodes {{ {repeat('id @include(if: $v#)', 70)} }} }} }}",
+}  # fmt: skip
+COMPILED_SLOWLY |= {
+    f"{roots} roots with connections {levels} times below each other": multiply_connections(levels, roots)
+    for levels in (1, 2, 3)
+    for roots in (1, 12, 30)
+}
+WORST_DOCUMENTS = READ_SLOWLY | VALIDATED_SLOWLY | COMPILED_SLOWLY

@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from tests.support.clusters import unsecured_urls
+
 Connect = Callable[[UUID], Awaitable[Any]]
 
 
@@ -24,8 +26,9 @@ async def connect(database_url: str) -> AsyncIterator[Connect]:
         async def open_connection(site_id: UUID) -> Any:
             connection = await asyncpg.connect(database_url)
             stack.push_async_callback(connection.close)
-            await connection.execute("SET ROLE attendance_service")
-            await connection.fetchval("SELECT set_config('attendance.site_id', $1, false)", str(site_id))
+            if database_url not in unsecured_urls:
+                await connection.execute("SET ROLE attendance_service")
+                await connection.fetchval("SELECT set_config('attendance.site_id', $1, false)", str(site_id))
             return connection
 
         yield open_connection

@@ -18,9 +18,20 @@ from app.attendance.demo import DEMO_SITES, generate_records
 from app.attendance.transfer.exporting import export_records
 from app.attendance.transfer.formats import ImportFormat, guess_format
 from app.attendance.transfer.importing import ImportSummary, import_records
+from app.attendance.transfer.rejects import RejectLog
+from app.database import transfer
+from app.database.batches import write_by_function
 from app.database.transfer import BatchResult, ExportRow, ImportRow, RejectedRow, fetch_export, store_batch
 
 Connect = Callable[[UUID], Awaitable[Any]]
+
+
+@pytest.fixture(autouse=True)
+def shape(calls_functions: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    """Batches are written by statements, or by the function that Citus distributes."""
+    if calls_functions:
+        monkeypatch.setattr(transfer, "write_by_statements", write_by_function)
+
 
 SAMPLES = Path(__file__).parent.parent / "data"
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,7 +42,7 @@ def create_guid(number: int) -> str:
     return str(UUID(int=number))
 
 
-def create_row(booking: int, *, session_id: str = "s", row_id: int | None = None, number: int = 1) -> ImportRow:
+def create_row(booking: int, *, session_id: str = "s", row_id: int | None = None, number: int | None = 1) -> ImportRow:
     given_id = None if row_id is None else create_guid(row_id)
     return ImportRow(given_id, create_guid(booking), session_id, "ATTENDED", number, None, None)
 
@@ -39,7 +50,7 @@ def create_row(booking: int, *, session_id: str = "s", row_id: int | None = None
 async def import_file(connection: Any, site_id: UUID, path: Path, rejects_path: Path, at: datetime) -> ImportSummary:
     store = partial(store_batch, connection, site_id, at=at)
     with path.open("rb") as source:
-        return await import_records(source, guess_format(path.name), store, rejects_path=rejects_path)
+        return await import_records(source, guess_format(path.name), store, rejects=RejectLog(rejects_path, print))
 
 
 async def collect(pages: Any) -> list[ExportRow]:
@@ -151,7 +162,7 @@ async def test_an_id_clash_is_written_down_with_its_line(connection: Any, site_i
     lines = ["_id,bookingId,sessionId,status,numberOfAttendees", *(f"{booking},{booking},{s},NOT_SET," for s in "ab")]
     source, rejects_path = io.BytesIO("\n".join(lines).encode()), tmp_path / "rejects"
     store = partial(store_batch, connection, site_id, at=EARLY)
-    summary = await import_records(source, ImportFormat.CSV, store, rejects_path=rejects_path)
+    summary = await import_records(source, ImportFormat.CSV, store, rejects=RejectLog(rejects_path, print))
     assert summary == ImportSummary(created=1, rejected=1)
     assert rejects_path.read_text() == (
         f'{{"line":3,"reason":"the id {booking} is already that of booking {booking} at session a",'
@@ -168,6 +179,22 @@ async def test_of_duplicates_in_a_batch_the_last_wins_under_the_first_id(connect
     assert await store_batch(connection, site_id, rows, at=LATE) == BatchResult(0, 0, 4, [])
 
 
+async def test_an_absent_number_keeps_the_stored_one_and_is_1_for_a_new_record(connection: Any, site_id: UUID) -> None:
+    rows = [create_row(1, number=5), create_row(2, number=None), create_row(3, number=0), create_row(4, number=7)]
+    assert await store_batch(connection, site_id, rows, at=EARLY) == BatchResult(4, 0, 0, [])
+    again = [
+        create_row(1, number=None),
+        create_row(2, number=None)._replace(status="NOT_ATTENDED"),
+        create_row(3, number=None)._replace(status="NOT_SET"),
+        create_row(4, number=8),
+        create_row(5, number=None),
+    ]
+    assert await store_batch(connection, site_id, again, at=LATE) == BatchResult(1, 3, 1, [])
+    stored = {row.booking_id: row for row in await collect(fetch_export(connection, site_id))}
+    assert [stored[create_guid(n)].number_of_attendees for n in range(1, 6)] == [5, 1, 0, 8, 1]
+    assert [stored[create_guid(n)].updated_at for n in range(1, 6)] == [EARLY, LATE, LATE, LATE, LATE]
+
+
 async def test_one_batch_leaves_what_setting_its_rows_one_after_another_leaves(connect: Connect) -> None:
     chance = random.Random(5)
     batch_site, single_site = uuid4(), uuid4()
@@ -176,7 +203,7 @@ async def test_one_batch_leaves_what_setting_its_rows_one_after_another_leaves(c
         # Each booking has ids of its own, so that none is looked at as another one's.
         bookings = [chance.randint(1, 12) for _ in range(20)]
         rows = [
-            create_row(booking, row_id=booking * 10 + chance.randint(0, 2), number=chance.randint(0, 2))
+            create_row(booking, row_id=booking * 10 + chance.randint(0, 2), number=chance.choice([None, 0, 1, 2]))
             for booking in bookings
         ]
         result = await store_batch(batch_connection, batch_site, rows, at=EARLY)
@@ -231,6 +258,7 @@ async def test_two_imports_of_the_same_shuffled_records_at_once_store_each_recor
     assert [(row.id, row.booking_id) for row in stored] == [(row.id, row.booking_id) for row in rows]
 
 
+@pytest.mark.one_server
 async def test_an_id_that_another_writer_takes_meanwhile_is_rejected_and_the_rest_is_stored(connect: Connect) -> None:
     site_id = uuid4()
     other, connection, observer = [await connect(site_id) for _ in range(3)]
@@ -281,6 +309,7 @@ async def test_sites_share_bookings_sessions_and_ids_without_seeing_each_other(c
     assert [row.number_of_attendees for row in first + second] == [0, 1]
 
 
+@pytest.mark.one_server
 async def test_row_security_refuses_a_batch_for_a_site_that_was_not_entered(connect: Connect) -> None:
     connection = await connect(uuid4())
     with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from app.documents.documents import Documents, build_documents
+from app.engine import compiled_operations
+from app.engine.compiled_operations import MOST_FORMS_AHEAD, CompiledOperations
+from app.engine.compiling import compile_operation
 from app.errors import ConfigurationError
-from app.operations.compiling import CompiledOperation
-from app.operations.documents import Documents, build_documents
-from app.operations.variants import PREPARATION, compile_ahead
 from app.settings import load_settings
 from tests.support.commands import run_command
 
@@ -118,12 +119,26 @@ def test_the_command_ends_before_it_serves_when_the_manifest_is_no_good(tmp_path
     assert "the trusted document page cannot be used: Cannot query field 'gone'" in result.stderr
 
 
-def test_trusted_documents_are_compiled_before_the_first_request(tmp_path: Path) -> None:
-    text = "query Page($yes: Boolean!) { attendances { totalCount nodes @include(if: $yes) { id } } }"
+@pytest.mark.parametrize(("conditions", "forms"), [(0, 1), (1, 2), (3, 8), (5, MOST_FORMS_AHEAD), (6, 0)], ids=str)
+def test_trusted_documents_are_compiled_before_the_first_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conditions: int, forms: int
+) -> None:
+    names = [f"v{number}" for number in range(conditions)]
+    declared = f"({', '.join(f'${name}: Boolean!' for name in names)})" if names else ""
+    fields = " ".join(f"{name}: id @include(if: ${name})" for name in names)
+    text = f"query Page{declared} {{ attendances {{ totalCount nodes {{ status {fields} }} }} }}"
     documents = build(tmp_path, {"page": text, "delete": DELETE})
+    compiled: list[str | None] = []
+
+    def note(operation: Any, booleans: Any) -> Any:
+        compiled.append(operation.name)
+        return compile_operation(operation, booleans)
+
+    monkeypatch.setattr(compiled_operations, "compile_operation", note)
+    operations = CompiledOperations(1000)
     for operation in documents.list_trusted():
-        compile_ahead(operation)
-    forms = {operation.name: operation.compiled for operation in documents.list_trusted()}
-    assert forms["Page"].keys() == {PREPARATION, (True,), (False,)}
-    assert isinstance(forms["Page"][True,], CompiledOperation)
-    assert forms["Delete"].keys() == {PREPARATION}
+        operations.compile_ahead(operation)
+    assert (compiled.count("Page"), compiled.count("Delete")) == (forms, 1)
+    for operation in documents.list_trusted():
+        operations.prepare(operation, {**dict.fromkeys(names, True), "id": "x"})
+    assert (compiled.count("Page"), compiled.count("Delete")) == (max(forms, 1), 1)

@@ -11,8 +11,9 @@ from uuid import UUID
 import httpx2
 import pytest
 
+from app.documents import documents
 from tests.http.conftest import ServiceBuilder
-from tests.support.media_types import GRAPHQL_RESPONSE
+from tests.support.media_types import GRAPHQL_RESPONSE, JSON
 from tests.support.refusals import Refusal, read_refusal
 from tests.support.service import READ_SCOPE, WRITE_SCOPE, make_token
 
@@ -53,8 +54,9 @@ class Asker:
 
     async def refuse(self, content: dict[str, Any]) -> Refusal:
         answer = await self.post(content)
-        assert answer.status_code == 400
-        return read_refusal(answer)
+        refusal = read_refusal(answer)
+        assert answer.status_code == (200 if refusal.code == "PERSISTED_QUERY_NOT_FOUND" else 400)
+        return refusal
 
 
 @pytest.fixture
@@ -121,18 +123,31 @@ async def test_a_trusted_document_needs_what_it_needs(asking: Any) -> None:
 
 
 async def test_the_cost_of_variables_is_checked_for_trusted_documents_too(asking: Any) -> None:
-    async with asking(max_variable_values="1") as asker:
-        refusal = await asker.refuse({"documentId": "page", "variables": {"first": 1, "other": 2}})
+    async with asking() as asker:
+        refusal = await asker.refuse({"documentId": "page", "variables": {"first": 1, "other": [0] * 5001}})
     assert refusal.code == "OPERATION_TOO_COMPLEX"
 
 
 async def test_apollos_clients_are_told_to_send_a_document_that_is_not_known(asker: Asker) -> None:
     first = await asker.refuse(apollo(hash_of(OTHER)))
-    assert first.place == ("BAD_USER_INPUT", "extensions.persistedQuery.sha256Hash")
+    assert first.place == ("PERSISTED_QUERY_NOT_FOUND", "extensions.persistedQuery.sha256Hash")
     assert first.message == "PersistedQueryNotFound"
     assert await asker.answer(apollo(hash_of(OTHER), query=OTHER)) == NOTHING
     assert await asker.answer(apollo(hash_of(OTHER))) == NOTHING
     assert await asker.answer({"documentId": f"sha256:{hash_of(OTHER)}"}) == NOTHING
+
+
+@pytest.mark.parametrize("accept", [GRAPHQL_RESPONSE, JSON, "*/*", f"{GRAPHQL_RESPONSE}, {JSON}", f"{JSON}; q=0.5"])
+async def test_apollos_clients_are_told_with_status_200_in_every_media_type(asker: Asker, accept: str) -> None:
+    asker.headers["accept"] = accept
+    persisted = apollo(hash_of(OTHER + " "))
+    parameters = {name: json.dumps(value) for name, value in persisted.items()}
+    for answer in (await asker.post(persisted), await asker.get(**parameters)):
+        assert answer.status_code == 200
+        [error] = answer.json()["errors"]
+        assert error["message"] == "PersistedQueryNotFound"
+        assert error["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+        assert "data" not in answer.json()
 
 
 async def test_a_document_is_registered_by_its_identifier_as_the_specification_has_it(asker: Asker) -> None:
@@ -167,9 +182,10 @@ async def test_an_invalid_document_is_not_registered(asker: Asker) -> None:
     assert (await asker.refuse(apollo(hash_of(broken)))).message == "PersistedQueryNotFound"
 
 
-async def test_what_was_not_asked_for_longest_is_forgotten(asking: Any) -> None:
+async def test_what_was_not_asked_for_longest_is_forgotten(asking: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "CACHED_DOCUMENTS", 2)
     texts = [f"{{ attendances(first: {n}) {{ nodes {{ id }} }} }}" for n in range(3)]
-    async with asking(document_cache_size="2") as asker:
+    async with asking() as asker:
         for text in texts:
             assert await asker.answer(apollo(hash_of(text), query=text)) == NOTHING
         assert (await asker.refuse(apollo(hash_of(texts[0])))).message == "PersistedQueryNotFound"
@@ -186,7 +202,7 @@ async def test_what_was_not_asked_for_longest_is_forgotten(asking: Any) -> None:
         ({"documentId": "../../etc/passwd"}, "documentId"),
         ({"documentId": None}, "query"),
         ({"documentId": "page", "query": 7}, "query"),
-        ({"documentId": "page", "extensions": []}, "extensions"),
+        ({"documentId": "page", "extensions": [1]}, "extensions"),
         (apollo(None), "extensions.persistedQuery.sha256Hash"),
         (apollo(["x"]), "extensions.persistedQuery.sha256Hash"),
         (apollo("x" * 100_000), "extensions.persistedQuery.sha256Hash"),

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import app.sql
-from app.database.connecting import Connector
+from app.database.connector import Connector
 from app.database.migrations import SERVICE_ROLE
-from app.database.server import Server
+from app.database.server import PostgresServer
 
 
 @pytest.fixture(autouse=True)
@@ -32,18 +32,20 @@ def embedded(database_url: str) -> str:
     return database_url
 
 
-Serve = Callable[..., Server]
+Serve = Callable[..., PostgresServer]
 
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    servers: list[Server] = []
+    servers: list[PostgresServer] = []
 
     def make(
         url: str, *, row_security: bool = True, role: str | None = SERVICE_ROLE, pool_size: int = 1, seconds: float = 2
-    ) -> Server:
+    ) -> PostgresServer:
         connector = Connector(url, role=role if row_security else None, statement_seconds=5)
-        servers.append(Server(connector, pool_size=pool_size, row_security=row_security, acquire_seconds=seconds))
+        servers.append(
+            PostgresServer(connector, pool_size=pool_size, row_security=row_security, acquire_seconds=seconds)
+        )
         return servers[-1]
 
     yield make
@@ -52,6 +54,6 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 @pytest.fixture
-def server(serve: Serve, database_url: str) -> Server:
+def server(serve: Serve, database_url: str) -> PostgresServer:
     """One connection to the migrated database."""
     return serve(database_url)

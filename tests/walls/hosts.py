@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from app.database.connecting import Connector
+from app.database.connector import Connector
 from app.database.migrations import SERVICE_ROLE
 
 

@@ -69,14 +69,15 @@ def test_a_comparison_is_mirrored_on_the_column_of_a_descending_order(
 def test_a_list_is_one_parameter_of_its_columns_type(of: Property, column: str, kind: str) -> None:
     several, one = Filter(of, Operator.IN, ("x", "y")), Filter(of, Operator.EQ, "x")
     for order in (DEFAULT_ORDER, (OrderKey(Property.STATUS), OrderKey(Property.ID))):
-        assert read_one(where_filter(several, order)) == f'"{column}" = ANY(?::{kind}[])'
+        assert read_one(where_filter(several, order)) == f'"{column}" = ANY((SELECT ?::text::{kind}[])::{kind}[])'
         assert read_one(where_filter(one, order)) == f'"{column}" = ?'
     assert len([part for part in where_filter(several)[0].parts if not isinstance(part, str)]) == 1
 
 
 def test_a_list_is_looked_for_in_the_column_of_the_order() -> None:
     condition = Filter(ATTENDEES, Operator.IN, (1, 2))
-    assert read_one(where_filter(condition, DOWN)) == '"number_of_attendees_descending" = ANY(?::integer[])'
+    expected = '"number_of_attendees_descending" = ANY((SELECT ?::text::integer[])::integer[])'
+    assert read_one(where_filter(condition, DOWN)) == expected
 
 
 def test_no_filter_is_no_condition() -> None:

@@ -3,8 +3,8 @@
 import pytest
 from graphql import DirectiveLocation
 
-from app.operations.documents import read_operations
-from app.operations.limits import Limits
+from app.documents.documents import read_operations
+from app.documents.limits import Limits
 from app.schema.schema import SCHEMA
 
 PAGE = "attendances(first: 9) { nodes { id } }"

@@ -4,8 +4,10 @@ from operator import itemgetter
 
 import pytest
 
+from app.bounded_cache import BoundedCache
 from app.sql.conditions import where_site
-from app.sql.fragment import Fragment, Parameter, Template, Templates, join, sql
+from app.sql.fragment import MOST_TEMPLATES, Fragment, Parameter, Template, join, sql
+from app.sql.pages import PAGES
 
 SITE, ONE, TWO = (Parameter(itemgetter(name)) for name in ("site", "one", "two"))
 VALUES = {"site": "S", "one": 1, "two": 2}
@@ -13,7 +15,7 @@ VALUES = {"site": "S", "one": 1, "two": 2}
 
 def test_the_site_is_the_first_parameter_wherever_it_stands() -> None:
     template = sql("{} {} {} {}", TWO, SITE, ONE, TWO).to_template(SITE)
-    assert template == Template("$2 $1 $3 $2", (SITE, TWO, ONE))
+    assert template == Template("$2 $1 $3 $2", (SITE.read, TWO.read, ONE.read))
     statement = template.bind(VALUES)
     assert (statement.text, statement.arguments) == (template.text, ("S", 2, 1))
 
@@ -35,24 +37,21 @@ def test_fragments_take_each_other_in() -> None:
     assert join(", ", []).parts == ()
 
 
-def test_a_shape_is_rendered_once_and_too_many_shapes_are_forgotten_together() -> None:
+def test_a_shape_is_rendered_once_and_the_shape_that_was_used_longest_ago_is_dropped() -> None:
     built: list[str] = []
 
-    def find(templates: Templates, shape: str) -> Template:
-        return templates.find(shape, lambda: built.append(shape) or Template(shape, ()))
+    def find(templates: BoundedCache[str, Template], shape: str) -> Template:
+        return templates.get_or_build(shape, lambda: built.append(shape) or Template(shape, ()))
 
-    templates = Templates(most=2)
+    templates: BoundedCache[str, Template] = BoundedCache(2)
     assert [find(templates, shape).text for shape in "abab"] == ["a", "b", "a", "b"]
     assert built == ["a", "b"]
     assert [find(templates, shape).text for shape in "cbc"] == ["c", "b", "c"]
-    assert built == ["a", "b", "c", "b"]
+    assert built == ["a", "b", "c"]
     assert find(templates, "a").text == "a"
-    assert built == ["a", "b", "c", "b", "a"]
+    assert built == ["a", "b", "c", "a"]
 
 
-def test_two_thousand_shapes_are_kept() -> None:
-    built: list[int] = []
-    templates = Templates()
-    for shape in (*range(2000), 0, 2000, 1):
-        templates.find(shape, lambda shape=shape: built.append(shape) or Template(str(shape), ()))  # type: ignore[misc]
-    assert built == [*range(2001), 1]
+def test_two_thousand_shapes_of_pages_are_kept() -> None:
+    assert MOST_TEMPLATES == 2_000
+    assert PAGES._max_items == MOST_TEMPLATES  # noqa: SLF001 (there is no other way to see it)

@@ -8,8 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from app.database import connecting
-from app.database.connecting import Address, Connector, SiteConnection
+from app.database import connector as connector_module
+from app.database.connection import SiteConnection
+from app.database.connector import Connector
+from app.database.hosts import Address
 from app.database.migrations import SERVICE_ROLE
 from tests.support.brackets import NEEDS_BRACKETS
 from tests.walls.hosts import be_silent, connector_of, name_hosts
@@ -43,8 +45,8 @@ async def test_a_host_that_has_answered_is_asked_first_from_then_on(embedded: st
 async def test_a_silent_host_delays_the_next_by_its_head_start_and_no_more(
     embedded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert connecting.HEAD_START_SECONDS == 0.4
-    monkeypatch.setattr(connecting, "HEAD_START_SECONDS", 0.1)
+    assert connector_module.HEAD_START_SECONDS == 0.4
+    monkeypatch.setattr(connector_module, "HEAD_START_SECONDS", 0.1)
     async with be_silent(embedded, tmp_path) as taken:
         connector = connector_of(name_hosts(embedded, tmp_path, "..."))
         begin = time.monotonic()
@@ -57,7 +59,7 @@ async def test_a_silent_host_delays_the_next_by_its_head_start_and_no_more(
 
 
 async def test_of_two_hosts_that_answer_at_once_one_is_kept(embedded: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connecting, "HEAD_START_SECONDS", 0)
+    monkeypatch.setattr(connector_module, "HEAD_START_SECONDS", 0)
     connector = Together(name_hosts(embedded, "...", "..."))
     kept = await connector.connect()
     await asyncio.sleep(0)
@@ -78,8 +80,8 @@ async def test_each_host_is_reached_by_its_own_port(embedded: str, tmp_path: Pat
 async def test_all_hosts_together_are_waited_for_only_so_long(
     embedded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.25)
-    monkeypatch.setattr(connecting, "HEAD_START_SECONDS", 0.1)
+    monkeypatch.setattr(connector_module, "CONNECT_SECONDS", 0.25)
+    monkeypatch.setattr(connector_module, "HEAD_START_SECONDS", 0.1)
     async with be_silent(embedded, tmp_path):
         with pytest.raises(TimeoutError):
             await connector_of(name_hosts(embedded, *[tmp_path] * 4, "...")).connect()
@@ -89,8 +91,8 @@ async def test_all_hosts_together_are_waited_for_only_so_long(
 async def test_silent_hosts_are_waited_for_only_so_long(
     embedded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hosts: int
 ) -> None:
-    assert connecting.CONNECT_SECONDS == 1.8
-    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.2)
+    assert connector_module.CONNECT_SECONDS == 1.8
+    monkeypatch.setattr(connector_module, "CONNECT_SECONDS", 0.2)
     async with be_silent(embedded, tmp_path):
         connector = connector_of(name_hosts(embedded, *[tmp_path] * hosts))
         begin = time.monotonic()

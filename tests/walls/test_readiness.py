@@ -10,7 +10,7 @@ import pytest
 
 from app.database.failures import CALL_AGAIN
 from app.database.migrations import SERVICE_ROLE, migrate
-from app.database.server import Server
+from app.database.server import PostgresServer
 from app.errors import ServiceUnavailable
 from tests.support.waiting import wait_until
 from tests.walls.asking import find_pid, is_idle
@@ -69,7 +69,7 @@ async def test_what_keeps_a_server_out_of_reach_is_told_when_it_changes(
     assert said == [[*start, "FileNotFoundError"], *[[*start, "ConnectionRefusedError"]] * 2]
 
 
-async def test_a_ready_server_says_nothing_and_keeps_its_connection(server: Server, site_id: UUID) -> None:
+async def test_a_ready_server_says_nothing_and_keeps_its_connection(server: PostgresServer, site_id: UUID) -> None:
     assert await server.explain_unreadiness() is None
     await wait_until(lambda: is_idle(server.counts))
     assert await server.explain_unreadiness() is None
@@ -85,5 +85,8 @@ async def test_a_server_that_is_not_ready_says_why(serve: Serve, create_database
     assert await server.explain_unreadiness() is None
     differ = "row security of the table and ATTENDANCE_ROW_SECURITY differ: run `attendance migrate`"
     assert await free.explain_unreadiness() == differ
-    unknown = f"the role {SERVICE_ROLE} does not exist or cannot be taken: run `attendance migrate`"
+    unknown = (
+        f"the role {SERVICE_ROLE} does not exist or cannot be taken: run `attendance migrate`, or "
+        f"`GRANT {SERVICE_ROLE} TO` the user of the URL"
+    )
     assert await serve(url, role="nobody_of_this_name").explain_unreadiness() == unknown

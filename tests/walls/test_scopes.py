@@ -5,8 +5,8 @@ from uuid import UUID
 import pytest
 from graphql import OperationDefinitionNode, parse
 
+from app.documents.permissions import Caller, compute_permissions, grant_permissions, require_permissions
 from app.errors import Forbidden
-from app.operations.permissions import Caller, compute_permissions, grant_permissions, require_permissions
 from app.schema.permissions import METADATA_KEY, SCOPES, Permission, require_scopes, root_field
 
 READ, WRITE = frozenset({Permission.READ}), frozenset({Permission.WRITE})

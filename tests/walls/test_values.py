@@ -6,17 +6,19 @@ import pytest
 
 from app.plan.filter import Filter, Operator, Perspective
 from app.plan.order import DEFAULT_ORDER, Order, OrderKey, plan_order
-from app.plan.page import PageArguments, PagePlan, PageWants, plan_page
+from app.plan.page import PageArguments, PagePlan, PageSelection
 from app.plan.properties import Property, Value
 from app.plan.summary import Aggregate, SummaryPlan
+from app.sql.arrays import write_array
 from app.sql.figures import render_summary
 from app.sql.pages import render_connections, render_page
 from app.sql.records import render_records
+from tests.support.plans import plan_page
 
 SITE, ID = UUID(int=1), UUID(int=2)
 ATTENDEES = Property.NUMBER_OF_ATTENDEES
 DOWN = plan_order([OrderKey(ATTENDEES, descending=True)])
-WANTS = PageWants(rows=True, columns=frozenset({Property.ID}), has_next=True, has_previous=True)
+WANTS = PageSelection(rows=True, columns=frozenset({Property.ID}), has_next=True, has_previous=True)
 
 
 def plan(condition: Filter | None, order: Order = DEFAULT_ORDER, arguments: PageArguments | None = None) -> PagePlan:
@@ -42,13 +44,13 @@ def test_a_filters_value_is_sent_as_its_column_holds_it(operator: Operator) -> N
     [(Property.STATUS, ("ATTENDED", "NOT_SET")), (Property.SESSION_ID, ("a", "b", "c")), (Property.ID, (ID, SITE))],
 )
 def test_a_list_is_sent_whole(of: Property, values: tuple[Value, ...]) -> None:
-    assert find_values(plan(Filter(of, Operator.IN, values))) == [list(values)]
+    assert find_values(plan(Filter(of, Operator.IN, values))) == [write_array(values)]
 
 
 def test_a_list_of_numbers_is_sent_as_its_column_holds_it() -> None:
     condition = Filter(ATTENDEES, Operator.IN, (0, 5, 9))
-    assert find_values(plan(condition)) == [[0, 5, 9]]
-    assert find_values(plan(condition, DOWN)) == [[0, -5, -9]]
+    assert find_values(plan(condition)) == ['{"0","5","9"}']
+    assert find_values(plan(condition, DOWN)) == ['{"0","-5","-9"}']
 
 
 @pytest.mark.parametrize("end", ["after", "before"])
@@ -83,7 +85,7 @@ PAGES: dict[str, tuple[PagePlan, list[object]]] = {
     "another size": (plan(None, arguments=PageArguments(first=7)), []),
     "from the end": (plan(None, arguments=PageArguments(last=7)), []),
     "another order": (plan(None, DOWN), []),
-    "no flags": (plan_page(None, None, DEFAULT_ORDER, PageArguments(), PageWants(rows=True)), []),
+    "no flags": (plan_page(None, None, DEFAULT_ORDER, PageArguments(), PageSelection(rows=True)), []),
 }
 SUMMARIES: dict[str, tuple[SummaryPlan, list[object]]] = {
     "the site": (SummaryPlan(None, None, TOTAL), []),
@@ -124,8 +126,8 @@ def test_another_site_and_other_values_have_the_same_text() -> None:
 def test_many_are_sent_as_one_list() -> None:
     parents = (ID, SITE)
     connections = render_connections(SITE, Property.BOOKING_ID, parents, PAGES["the site"][0], SUMMARIES["the site"][0])
-    assert connections.arguments == (SITE, [ID, SITE])
+    assert connections.arguments == (SITE, write_array([ID, SITE]))
     records = render_records(SITE, parents, frozenset({Property.STATUS}))
-    assert records.arguments == (SITE, [ID, SITE])
+    assert records.arguments == (SITE, write_array([ID, SITE]))
     for statement in (connections, records):
         assert '"site_id" = $1' in statement.text

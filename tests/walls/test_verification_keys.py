@@ -1,22 +1,19 @@
 """Which keys are used: members of a published set, a public key or a secret of the configuration, and which of them."""
 
-import logging
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from app.errors import ConfigurationError
 from app.settings import load_settings
-from app.web.keys import (
-    ConfiguredKey,
-    PublishedKeys,
-    VerificationKey,
-    build_key_source,
-    read_key_set,
-    read_public_key,
-    read_secret,
-)
+from app.web.auth.keys import ConfiguredKey, PublishedKeys, build_key_source, read_key_set
+from app.web.auth.public_keys import VerificationKey, read_public_key
 from tests.support.key_server import publish, serve_keys, write_pem
 
 OLD, NEW = (publish(ed25519.Ed25519PrivateKey.generate(), name) for name in ("old", "new"))
@@ -25,7 +22,7 @@ CURVES: dict[str, ec.EllipticCurve] = {"ES256": ec.SECP256R1(), "ES384": ec.SECP
 
 
 def read_names(*entries: object) -> set[str | None]:
-    return set(read_key_set({"keys": list(entries)}))
+    return {key.key_id for key in read_key_set({"keys": list(entries)})}
 
 
 NO_SETS: list[Any] = [None, [], "keys", {}, {"keys": None}, {"keys": {}}, {"keys": "x"}, {"key": [OLD]}]
@@ -65,8 +62,8 @@ def test_signature_keys_are_kept_by_their_ids() -> None:
     entries += [publish(ec.generate_private_key(curve), name) for name, curve in CURVES.items()]
     found = read_key_set({"keys": entries})
     expected = {"old": "EdDSA", "new": "EdDSA", None: "EdDSA", "rsa": "RS256", "pss": "PS256"}
-    assert {name: key.algorithm for name, key in found.items()} == {**expected, **{name: name for name in CURVES}}
-    assert found["rsa"].key == RSA.public_key()
+    assert {key.key_id: key.algorithm for key in found} == {**expected, **{name: name for name in CURVES}}
+    assert [key.key for key in found if key.key_id == "rsa"] == [RSA.public_key()]
 
 
 def test_a_broken_key_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -86,6 +83,38 @@ def test_a_curve_fixes_its_algorithm(algorithm: str, curve: ec.EllipticCurve) ->
     assert read_public_key(write_pem(private)) == VerificationKey(private.public_key(), algorithm)
 
 
+def write_certificate(key: rsa.RSAPrivateKey) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issuer")])
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=1))
+    return builder.sign(key, hashes.SHA256())
+
+
+CERTIFICATE = write_certificate(RSA)
+PEM_LINES = write_pem(RSA).splitlines()
+FORMS: dict[str, str] = {
+    "PEM": write_pem(RSA),
+    "PEM with written line breaks": write_pem(RSA).replace("\n", "\\n"),
+    "PEM with white space around": f"\n  {write_pem(RSA)}\n ",
+    "PEM of PKCS #1": RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode(),
+    "a certificate": CERTIFICATE.public_bytes(Encoding.PEM).decode(),
+    "two certificates": CERTIFICATE.public_bytes(Encoding.PEM).decode() * 2,
+    "base64": "".join(PEM_LINES[1:-1]),
+    "base64 in lines": "\n".join(PEM_LINES[1:-1]) + "\n",
+    "base64 without padding": "".join(PEM_LINES[1:-1]).rstrip("="),
+    "base64 for URLs": "".join(PEM_LINES[1:-1]).replace("+", "-").replace("/", "_"),
+    "base64 of a certificate": b64encode(CERTIFICATE.public_bytes(Encoding.DER)).decode(),
+    "base64 of PEM": b64encode(write_pem(RSA).encode()).decode(),
+    "base64 of a certificate in PEM": b64encode(CERTIFICATE.public_bytes(Encoding.PEM)).decode(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_public_key_may_be_given_as(form: str) -> None:
+    key = read_public_key(FORMS[form])
+    assert (key.algorithm, key.key.public_numbers()) == ("RS256", RSA.public_key().public_numbers())
+
+
 def test_a_public_key_is_the_one_that_the_text_holds() -> None:
     for text in (write_pem(RSA), write_pem(RSA).replace("\n", "\\n")):
         key = read_public_key(text)
@@ -94,10 +123,25 @@ def test_a_public_key_is_the_one_that_the_text_holds() -> None:
     assert read_public_key(write_pem(edwards)) == VerificationKey(edwards.public_key(), "EdDSA")
 
 
+NO_KEY = "ATTENDANCE_JWT_PUBLIC_KEY is not a public key in PEM, nor a certificate, nor the base64 of either"
+NO_KEYS = (
+    "x",
+    "!",
+    "/etc/keys/public.pem",
+    "ssh-rsa AAAAB3NzaC1yc2E=",
+    "\udcff",
+    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----",
+)
+PRIVATE_KEY = "ATTENDANCE_JWT_PUBLIC_KEY holds a private key: set the public one, and keep the private one elsewhere"
+PRIVATE = RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x", "ATTENDANCE_JWT_PUBLIC_KEY is not a public key in PEM"),
+        *((text, NO_KEY) for text in NO_KEYS),
+        *((text, PRIVATE_KEY) for text in (PRIVATE, b64encode(PRIVATE.encode()).decode())),
         (
             write_pem(ec.generate_private_key(ec.SECP256K1())),
             "ATTENDANCE_JWT_PUBLIC_KEY must be an RSA, an Ed25519 or a NIST curve's key",
@@ -110,26 +154,15 @@ def test_a_text_that_is_no_such_key_is_told(text: str, message: str) -> None:
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize(
-    ("secret", "is_short"), [("x" * 31, True), ("x" * 32, False), ("é" * 15, True), ("é" * 16, False)]
-)
-def test_a_secret_of_less_than_32_bytes_is_warned_of(
-    caplog: pytest.LogCaptureFixture, secret: str, *, is_short: bool
-) -> None:
-    assert read_secret(secret) == VerificationKey(secret, "HS256")
-    expected = "ATTENDANCE_JWT_SECRET is shorter than 32 bytes: tokens may be forged"
-    assert caplog.messages == ([expected] if is_short else [])
-    assert all(record.levelno == logging.WARNING for record in caplog.records)
-
-
 async def test_a_configured_key_is_trusted_whatever_a_token_names() -> None:
     source = build_key_source(load_settings({"ATTENDANCE_JWT_SECRET": "x" * 32}))
     assert isinstance(source, ConfiguredKey)
-    key = await source.find_key("whatever")
-    assert key is await source.find_key(None)
+    [key] = await source.find_keys("whatever", "RS256")
+    assert [key] == list(await source.find_keys(None, None))
     assert key == VerificationKey("x" * 32, "HS256")
-    assert (source.trusts("whatever", key), source.trusts(None, key)) == (True, True)
-    assert not source.trusts(None, VerificationKey("y" * 32, "HS256"))
+    assert source.is_current(key)
+    assert not source.is_current(VerificationKey("y" * 32, "HS256"))
+    assert not await source.fetch_again()
 
 
 async def test_the_settings_name_where_keys_come_from() -> None:
@@ -140,7 +173,7 @@ async def test_the_settings_name_where_keys_come_from() -> None:
         provider.holds(OLD)
         published = build_key_source(load_settings({"ATTENDANCE_JWKS_URL": provider.url}))
         assert isinstance(published, PublishedKeys)
-        assert await published.find_key("old")
+        assert await published.find_keys("old", "EdDSA")
 
 
 @pytest.mark.parametrize("url", ["x", "ftp://host/keys", "https://", "https:///keys", "http:// x", " https://host/"])

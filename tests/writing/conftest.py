@@ -8,6 +8,8 @@ import pytest
 
 from app.database.embedded import run_embedded_postgres
 from app.database.migrations import migrate
+from tests.conftest import IS_UNSECURED
+from tests.support.clusters import unsecured_urls
 from tests.support.failing_database import FailingDatabase
 from tests.support.mutations import Item, make_input, set_many
 from tests.support.private_service import ClientOf, open_service
@@ -41,7 +43,9 @@ async def failing_client_of(failing_database: FailingDatabase) -> AsyncIterator[
 async def own_url(create_database: Callable[[], str]) -> str:
     """A migrated database that the test may change as it likes."""
     url = create_database()
-    await migrate(url, row_security=True)
+    if IS_UNSECURED:
+        unsecured_urls.add(url)
+    await migrate(url, row_security=not IS_UNSECURED)
     return url
 
 

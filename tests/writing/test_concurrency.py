@@ -22,9 +22,11 @@ STORED = "SELECT id, booking_id, session_id, number_of_attendees FROM attendance
 
 
 @pytest.fixture(scope="module")
-async def wide_database(database_url: str) -> RecordingDatabase:
+async def wide_database(database_url: str, calls_functions: bool) -> RecordingDatabase:  # noqa: FBT001
     """A pool with a connection for each writer."""
-    return RecordingDatabase(database_url, pool_size=WRITERS)
+    database = RecordingDatabase(database_url, pool_size=WRITERS)
+    database.is_distributed = calls_functions
+    return database
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Conflicts provoked on purpose: in which order calls lock, and what becomes of those who meet another order."""
+"""Conflicts provoked on purpose: what calls wait for, in which order they lock, and what becomes of deadlocks."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
-from app.plan.write import AttendanceWrite
+from app.plan.properties import Property
+from app.plan.write import WriteColumns
 from app.sql.writes import render_set
 from tests.support.bystander import FIND_UNLOCKED, LOCK, TOUCH, connect, wait_for_waiters
 from tests.support.mutations import (
@@ -24,12 +25,43 @@ from tests.support.mutations import (
     succeed,
 )
 from tests.support.private_service import open_service
-from tests.support.service import GraphQLClient, RecordingDatabase
+from tests.support.service import GraphQLClient, Record, RecordingDatabase, store
+
+pytestmark = pytest.mark.one_server
 
 # Its own check for deadlocks comes after everybody else's.
 NEVER_THE_VICTIM = "SET deadlock_timeout = '1min'"
+LOCK_COUNTER = "SELECT FROM site_revision WHERE site_id = $1 FOR UPDATE"
+RAISE_COUNTER = "INSERT INTO site_revision (site_id, revision) VALUES ($1, 1)"
 
 for_each_write = pytest.mark.parametrize("write", [set_again, delete_all])
+
+
+@for_each_write
+async def test_a_write_waits_for_the_writer_before_it_and_locks_no_record_meanwhile(
+    client: GraphQLClient, database_url: str, site_id: UUID, records: list[Item], write: Write
+) -> None:
+    async with connect(database_url, site_id) as holder, connect(database_url, site_id) as observer:
+        async with holder.transaction():
+            await holder.execute(LOCK_COUNTER, site_id)
+            writing = asyncio.create_task(succeed(client, write(records)))
+            await wait_for_waiters(observer, 1)
+            unlocked = {str(row["id"]) for row in await observer.fetch(FIND_UNLOCKED, site_id)}
+        assert unlocked == {record["id"] for record in records}
+        await writing
+    await assert_written(client, records, write)
+
+
+@for_each_write
+async def test_a_write_does_not_wait_for_the_writers_of_another_site(
+    client: GraphQLClient, database_url: str, database: RecordingDatabase, records: list[Item], write: Write
+) -> None:
+    other = uuid4()
+    await store(database, other, [Record()])
+    async with connect(database_url, other) as holder, holder.transaction():
+        await holder.execute(RAISE_COUNTER, other)
+        await succeed(client, write(records))
+    await assert_written(client, records, write)
 
 
 @for_each_write
@@ -43,7 +75,7 @@ async def test_locks_are_taken_in_the_order_of_the_keys_whatever_the_order_of_th
             await holder.execute(LOCK, UUID(records[position]["id"]))
             writing = asyncio.create_task(succeed(client, write(shuffled)))
             await wait_for_waiters(observer, 1)
-            unlocked = {str(row["id"]) for row in await observer.fetch(FIND_UNLOCKED)}
+            unlocked = {str(row["id"]) for row in await observer.fetch(FIND_UNLOCKED, site_id)}
         assert unlocked >= {record["id"] for record in records[position + 1 :]}
         assert unlocked.isdisjoint(record["id"] for record in records[:position])
         await writing
@@ -52,7 +84,9 @@ async def test_locks_are_taken_in_the_order_of_the_keys_whatever_the_order_of_th
 async def test_a_set_sorts_its_keys_as_the_column_is_sorted_in_a_database_of_any_language(
     database: RecordingDatabase, site_id: UUID
 ) -> None:
-    statement = render_set(site_id, [AttendanceWrite(uuid4(), "a", "ATTENDED", 1)], [uuid7()], datetime.now(UTC))
+    statement = render_set(
+        site_id, WriteColumns([str(uuid4())], ["a"], ["ATTENDED"], [1]), [uuid7()], datetime.now(UTC), tuple(Property)
+    )
     async with database.connection(site_id) as connection:
         text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.text}", *statement.arguments)
     assert '"Sort Key": ["item.booking_id", "item.session_id COLLATE \\"C\\""]' in json.dumps(json.loads(text))

@@ -104,6 +104,7 @@ async def test_a_delete_that_lost_its_connection_is_not_run_again_and_its_caller
     assert await count_records(caller) == 0
 
 
+@pytest.mark.one_server
 async def test_a_set_whose_backend_is_terminated_is_run_again(
     client: GraphQLClient, database: RecordingDatabase, database_url: str, site_id: UUID
 ) -> None:
@@ -120,6 +121,7 @@ async def test_a_set_whose_backend_is_terminated_is_run_again(
     assert len(sent) > 1
 
 
+@pytest.mark.one_server
 async def test_a_delete_whose_backend_is_terminated_has_deleted_nothing(
     client: GraphQLClient, database_url: str, site_id: UUID
 ) -> None:

@@ -40,8 +40,8 @@ items = st.fixed_dictionaries(
         "bookingId": bookings,
         "sessionId": st.sampled_from(SESSIONS),
         "status": st.sampled_from(STATUSES),
-        "numberOfAttendees": st.integers(0, 3),
-    }
+    },
+    optional={"numberOfAttendees": st.none() | st.integers(0, 3)},
 )
 bad_changes = st.sampled_from(
     [
@@ -79,11 +79,13 @@ class World:
 
 
 @pytest.fixture
-def world(database_url: str) -> Iterator[World]:
+def world(database_url: str, calls_functions: bool) -> Iterator[World]:  # noqa: FBT001
     loop = asyncio.new_event_loop()
 
     async def open_database() -> RecordingDatabase:
-        return RecordingDatabase(database_url)
+        database = RecordingDatabase(database_url)
+        database.is_distributed = calls_functions
+        return database
 
     service = open_service(loop.run_until_complete(open_database()))
     yield World(loop, loop.run_until_complete(service.__aenter__()))

@@ -1,5 +1,6 @@
 """Two sites in one database: what the token of one can change of the other."""
 
+import re
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -7,6 +8,8 @@ import asyncpg
 import httpx2
 import pytest
 
+from app.database.row_security import SITE_TABLES
+from app.sql.arrays import write_array
 from tests.support.service import (
     WRITE_SCOPE,
     GraphQLClient,
@@ -19,6 +22,7 @@ from tests.support.service import (
 )
 
 SITE_CONDITION = '"site_id" = $1'
+TABLES = re.compile(rf'(FROM|INTO) "(?:{"|".join(SITE_TABLES)})"')
 ALL = "{ attendances { nodes { id bookingId sessionId status numberOfAttendees createdAt updatedAt } } }"
 SET = "mutation($input: AttendanceInput!) { setAttendance(input: $input) { attendance { id } } }"
 BULK_SET = "mutation($input: [AttendanceInput!]!) { bulkSetAttendance(input: $input) { totalSuccesses totalFailures } }"
@@ -85,29 +89,36 @@ async def sent(client: GraphQLClient, database: RecordingDatabase) -> list[SentS
     return list(statements)
 
 
+@pytest.mark.one_server
 def test_every_statement_that_writes_names_its_site(sent: list[SentStatement], site_id: UUID) -> None:
     assert len(sent) == 4
     for statement in sent:
         assert statement.arguments[0] == statement.site_id == site_id
-        reads_or_deletes = statement.text.count('FROM "attendance"')
+        mentions = TABLES.findall(statement.text)
+        reads_or_deletes, inserts = mentions.count("FROM"), mentions.count("INTO")
         assert reads_or_deletes == statement.text.count(SITE_CONDITION)
-        inserts = statement.text.count('INTO "attendance"')
-        assert inserts == statement.text.count("SELECT $1::uuid,")
-        assert statement.text.count('"attendance"') == reads_or_deletes + inserts > 0
+        assert inserts == statement.text.count("SELECT $1::uuid,") + statement.text.count("VALUES ($1,")
+        named = sum(statement.text.count(f'"{table}"') for table in SITE_TABLES)
+        assert named == reads_or_deletes + inserts > 0
 
 
+@pytest.mark.one_server
 async def test_with_the_site_taken_out_of_the_text_row_security_still_deletes_nothing(
     database: RecordingDatabase, sent: list[SentStatement], foreign: GraphQLClient, foreign_ids: list[str]
 ) -> None:
-    [text] = {statement.text for statement in sent if "DELETE" in statement.text}
+    deletes = {statement.text: statement.arguments for statement in sent if "DELETE" in statement.text}
+    [(text, arguments)] = deletes.items()
     everywhere = text.replace(SITE_CONDITION, "$1::uuid IS NOT NULL")
     assert everywhere != text
     before, stranger = await foreign.data(ALL), uuid4()
-    ids = [UUID(id_) for id_ in foreign_ids]
-    assert await database.fetch_rows(everywhere, (stranger, ids), stranger) == []
+    given = write_array(foreign_ids)
+    others = [given if str(argument).startswith("{") else argument for argument in arguments[1:]]
+    assert given in others
+    assert await database.fetch_rows(everywhere, (stranger, *others), stranger) == []
     assert await foreign.data(ALL) == before
 
 
+@pytest.mark.one_server
 async def test_a_record_cannot_be_written_to_a_site_that_row_security_does_not_see(
     database: RecordingDatabase, sent: list[SentStatement], foreign: GraphQLClient
 ) -> None:

@@ -1,1 +1,1 @@
-"""Attendance records on their way in and out: readers, validation, batches, rejects and the writer of an export."""
+"""Import and export: readers of files, validation, batches, rejects, and the writer of an export."""

@@ -1,101 +1,131 @@
-"""Reads CSV with a header: the columns are the fields, an empty cell is a field that is absent."""
+"""Reads CSV with a header: columns are fields, and an empty cell is an absent field."""
 
-import csv
+import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from decimal import Decimal
+from typing import NamedTuple
 
-from app.attendance.transfer.lines import is_too_long, read_lines
-from app.attendance.transfer.records import TOO_LONG, RawRecord, Reject, excerpt
-from app.errors import ConfigurationError
+from app.attendance.transfer.csv_header import Header, join_names_shown, read_header
+from app.attendance.transfer.csv_rows import QUOTE, Cells, InvalidRow, UnclosedQuote
+from app.attendance.transfer.encodings import Source, read_utf8
+from app.attendance.transfer.lines import NumberedLines, is_too_long, read_lines
+from app.attendance.transfer.records import MAX_RECORD_BYTES, TOO_LONG, Note, RawRecord, Reading, Reject, excerpt
+from app.plan.properties import GUID_PATTERN
 
-REQUIRED_COLUMNS = ("bookingId", "sessionId", "status")
-NUMBER_COLUMN = "numberOfAttendees"
-MAX_DIGITS = 10
-
-
-class RecordTooLong(Exception):
-    """A record, of one line or of several that a quoted cell joins, above `MAX_RECORD_BYTES`."""
-
-
-class RecordLines:
-    """The lines that `csv.reader` asks for, and which of them make up the record at hand."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._lines = read_lines(stream)
-        self._lines_read = 0
-        self.first_line = 1
-        self.text = b""
-
-    def start_record(self) -> None:
-        self.first_line = self._lines_read + 1
-        self.text = b""
-
-    def __iter__(self) -> "RecordLines":
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self._lines_read += 1
-        self.text += line
-        if is_too_long(self.text):
-            raise RecordTooLong
-        return line.decode()
+# How pandas and Excel write a whole number that they have converted to floating point.
+CHANGED_NUMBER = re.compile(r"-?[0-9]+\.0+|-?[0-9](?:\.[0-9]+)?E\+[0-9]{1,3}", re.ASCII)
+LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-def read_csv(stream: BinaryIO) -> Iterator[RawRecord | Reject]:
-    """Each row as a record of its filled cells, or the reason why there is none; empty lines are passed over.
+class Row(NamedTuple):
+    """The cells of a row and the line where it starts."""
 
-    Raises ConfigurationError when the header is missing, or lacks a column that every record needs.
+    line: int
+    cells: Cells
+
+
+def read_csv(source: Source) -> Iterator[Reading]:
+    """Each row as a record of its non-empty cells, or the reason why it is rejected; empty rows are ignored.
+
+    Raises ConfigurationError if the header is missing or lacks a required column.
     """
-    lines = RecordLines(stream)
-    rows = csv.reader(lines, strict=True)
-    header = read_header(rows)
-    while True:
-        lines.start_record()
+    lines = NumberedLines(read_lines(read_utf8(source)))
+    header = read_header(lines)
+    if header.unused:
+        yield Note(f"columns that are not used: {join_names_shown(header.unused)}")
+    rows = RowReader(lines, header)
+    while (line := lines.take()) is not None:
+        row = rows.read_row(line)
+        if isinstance(row, Reject):
+            yield row
+        elif any(row.cells.values):
+            yield read_record(header, row)
+
+
+def read_record(header: Header, row: Row) -> RawRecord | Reject:
+    values = row.cells.values
+    if not fits(header, values):
+        reason = f"the row has {len(values)} cells where the header has {len(header.fields)}"
+        return Reject(row.line, reason, values, header.context)
+    record: dict[str, object] = {
+        field: cell for field, cell in zip(header.fields, values, strict=False) if cell and field
+    }
+    session_id = record.get("sessionId")
+    if isinstance(session_id, str) and CHANGED_NUMBER.fullmatch(session_id):
+        is_quoted = header.fields.index("sessionId") in row.cells.quoted
+        record["sessionId"] = session_id if is_quoted else Decimal(session_id)
+    return RawRecord(row.line, record)
+
+
+def fits(header: Header, values: list[str]) -> bool:
+    """Whether a row has a cell for each named column; what it has beyond the header must be empty."""
+    return len(values) >= len(header.fields) and not any(values[header.most_cells :])
+
+
+class RowReader:
+    """Reads rows, which may have several lines in a quoted cell, and finds the rows after an unclosed quote."""
+
+    def __init__(self, lines: NumberedLines, header: Header) -> None:
+        self._lines = lines
+        self._header = header
+
+    def read_row(self, line: bytes) -> Row | Reject:
+        """The row that starts with the line taken last, or the reason why it is rejected."""
+        number = self._lines.number
+        if is_too_long(line):
+            return Reject(number, TOO_LONG, excerpt(line))
         try:
-            cells = next(rows)
-        except StopIteration:
-            return
-        except (csv.Error, UnicodeDecodeError, RecordTooLong) as error:
-            yield Reject(lines.first_line, describe_error(error), excerpt(lines.text.rstrip(b"\r\n")))
-            continue
-        if len(cells) == len(header):
-            yield RawRecord(lines.first_line, read_cells(header, cells))
-        elif cells:
-            reason = f"the row has {len(cells)} cells where the header has {len(header)}"
-            yield Reject(lines.first_line, reason, cells)
+            return Row(number, self._header.splitter.split(decode(line)))
+        except InvalidRow as error:
+            return Reject(number, str(error), excerpt(line.rstrip(b"\r\n")), self._header.context)
+        except UnclosedQuote as error:
+            return self._join_lines(number, line, error.offset)
+
+    def _join_lines(self, number: int, line: bytes, opening: int) -> Row | Reject:
+        """The row whose quoted cell continues in the next lines; if the quote is never closed, a reject."""
+        taken = [line]
+        text = decode(line)
+        while (more := self._lines.take()) is not None:
+            taken.append(more)
+            text += decode(more)
+            if len(text) > MAX_RECORD_BYTES:
+                break
+            if QUOTE.encode() not in more:
+                continue
+            try:
+                cells = self._header.splitter.split(text)
+            except UnclosedQuote as error:
+                opening = error.offset
+                continue
+            except InvalidRow:
+                break
+            if self._has_swallowed_rows(cells):
+                break
+            return Row(number, cells)
+        return self._reject_opening(number, taken, text, opening)
+
+    def _has_swallowed_rows(self, cells: Cells) -> bool:
+        """Whether the cells do not match the header, or a quoted one contains a whole row."""
+        if not fits(self._header, cells.values):
+            return True
+        width = len(self._header.fields)
+        booking = self._header.fields.index("bookingId")
+        for position in cells.quoted:
+            for line in LINE_END.split(cells.values[position])[1:]:
+                inner = line.split(self._header.splitter.separator)
+                if len(inner) >= width and GUID_PATTERN.fullmatch(inner[booking].strip(' \t"')):
+                    return True
+        return False
+
+    def _reject_opening(self, number: int, taken: list[bytes], text: str, opening: int) -> Reject:
+        """Reject the lines up to the one with the opening quote, and put the lines after it back to be read as rows."""
+        kept = len(LINE_END.split(text[:opening]))
+        self._lines.put_back(taken[kept:])
+        where = "here" if kept == 1 else f"in line {number + kept - 1:,}"
+        reason = f"the quote that opens {where} is not closed; the rows behind it are read"
+        return Reject(number, reason, excerpt(b"".join(taken[:kept]).rstrip(b"\r\n")), self._header.context)
 
 
-def read_header(rows: Iterator[list[str]]) -> list[str]:
-    """The names of the columns, from the first line that is not empty."""
-    try:
-        header = [name.strip() for name in next((row for row in rows if row), [])]
-    except (csv.Error, UnicodeDecodeError, RecordTooLong) as error:
-        raise ConfigurationError(f"the CSV has no usable header: {describe_error(error)}") from error
-    missing = [name for name in REQUIRED_COLUMNS if name not in header]
-    if missing:
-        raise ConfigurationError(f"the CSV lacks the column {missing[0]}: its first line must name the columns")
-    if len(set(header)) < len(header):
-        raise ConfigurationError("the CSV names a column twice")
-    return header
-
-
-def read_cells(header: list[str], cells: list[str]) -> dict[str, object]:
-    record: dict[str, object] = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-    number = record.get(NUMBER_COLUMN)
-    if isinstance(number, str) and is_whole_number(number):
-        record[NUMBER_COLUMN] = int(number)
-    return record
-
-
-def is_whole_number(cell: str) -> bool:
-    digits = cell.removeprefix("-")
-    return digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS
-
-
-def describe_error(error: Exception) -> str:
-    if isinstance(error, RecordTooLong):
-        return TOO_LONG
-    if isinstance(error, UnicodeDecodeError):
-        return f"the record is not valid UTF-8: {error.reason}"
-    return f"the record is not valid CSV: {error}"
+def decode(line: bytes) -> str:
+    """The text of a line; invalid UTF-8 bytes become surrogates, which matter only in a column that is used."""
+    return line.decode("utf-8", "surrogateescape")

@@ -1,35 +1,60 @@
-"""Writes stored records as NDJSON that an import reads back without loss."""
+"""Writes stored records as NDJSON or CSV that an import reads back without loss."""
 
-from collections.abc import AsyncGenerator, Sequence
+import csv
+import io
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
+from enum import StrEnum
 from typing import BinaryIO
 
 import orjson
 
+from app.attendance.transfer.fields import EXPORTED_FIELDS
 from app.database.transfer import ExportRow
 
 LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
-async def export_records(pages: AsyncGenerator[Sequence[ExportRow], None], output: BinaryIO) -> int:
-    """Write one line for each record, page by page; gives the number of records. `pages` are closed at the end."""
+class ExportFormat(StrEnum):
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+async def export_records(
+    pages: AsyncGenerator[Sequence[ExportRow], None],
+    output: BinaryIO,
+    export_format: ExportFormat = ExportFormat.NDJSON,
+) -> int:
+    """Write the records page by page, close `pages`, and return the number of records."""
     records = 0
+    output.write(HEADERS[export_format])
     async with aclosing(pages):
         async for page in pages:
-            output.write(b"".join(map(render_record, page)))
+            output.write(RENDERERS[export_format](page))
             records += len(page)
     return records
 
 
-def render_record(row: ExportRow) -> bytes:
-    """The record as a line of NDJSON, its fields named as an import names them, times in UTC to the microsecond."""
-    record = {
-        "_id": row.id,
-        "bookingId": row.booking_id,
-        "sessionId": row.session_id,
-        "status": row.status,
-        "numberOfAttendees": row.number_of_attendees,
-        "createdAt": row.created_at,
-        "updatedAt": row.updated_at,
-    }
-    return orjson.dumps(record, option=LINE)
+def render_ndjson(rows: Sequence[ExportRow]) -> bytes:
+    """One line for each record, with the field names of an import; times are in UTC to the microsecond."""
+    return b"".join(orjson.dumps(dict(zip(EXPORTED_FIELDS, row, strict=True)), option=LINE) for row in rows)
+
+
+def render_csv(rows: Sequence[ExportRow]) -> bytes:
+    """One CSV row for each record. All texts are quoted, because an import trims unquoted cells."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    writer.writerows((*row[:5], render_time(row.created_at), render_time(row.updated_at)) for row in rows)
+    return text.getvalue().encode()
+
+
+def render_time(time: datetime) -> str:
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+HEADERS = {ExportFormat.NDJSON: b"", ExportFormat.CSV: (",".join(EXPORTED_FIELDS) + "\n").encode()}
+RENDERERS: dict[ExportFormat, Callable[[Sequence[ExportRow]], bytes]] = {
+    ExportFormat.NDJSON: render_ndjson,
+    ExportFormat.CSV: render_csv,
+}

@@ -1,39 +1,29 @@
-"""Imports a file of attendance records: read, validate, store in batches, write down what was rejected."""
+"""Imports a file of attendance records: reads, validates, stores in batches, and reports rejects."""
 
 import asyncio
-import io
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, TypeVar
 
 from app.attendance.transfer.formats import ImportFormat, read_records
-from app.attendance.transfer.records import RawRecord, Reject
-from app.attendance.transfer.rejects import RejectFile
+from app.attendance.transfer.records import Note, RawRecord, Reading, Reject, UnreadText
+from app.attendance.transfer.rejects import Problem, RejectLog
 from app.attendance.transfer.validation import InvalidRecord, parse_record
 from app.database.transfer import BatchResult, ImportRow
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 BATCH_RECORDS = 5000
 NOTHING_STORED = BatchResult(created=0, updated=0, unchanged=0, rejected=())
 
+Result = TypeVar("Result")
 StoreBatch = Callable[[Sequence[ImportRow]], Awaitable[BatchResult]]
 
 
 @dataclass(frozen=True, slots=True)
-class ImportProgress:
-    """How far an import is: records stored or rejected, and bytes of the source read."""
-
-    records: int
-    bytes_read: int
-
-
-@dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """What became of the records of an import; `unchanged` were stored already, or replaced by a later record."""
+    """The outcome of an import; `unchanged` were stored already, or replaced by a later record."""
 
     created: int = 0
     updated: int = 0
@@ -42,16 +32,29 @@ class ImportSummary:
 
     @property
     def records(self) -> int:
-        return self.created + self.updated + self.unchanged + self.rejected
+        return self.stored + self.rejected
+
+    @property
+    def stored(self) -> int:
+        return self.created + self.updated + self.unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProgress:
+    """The progress of an import: the outcome so far, and the bytes read from the source."""
+
+    summary: ImportSummary = ImportSummary()
+    bytes_read: int = 0
 
 
 @dataclass(slots=True)
-class Batch:
-    """Records read together: rows that are valid, each with the record it was read from, and rejects."""
+class ImportBatch:
+    """Records that were read together: valid rows with the records they were read from, and problems."""
 
     rows: list[ImportRow] = field(default_factory=list)
     raw_records: list[RawRecord] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
 
 async def import_records(
@@ -59,48 +62,79 @@ async def import_records(
     file_format: ImportFormat,
     store_batch: StoreBatch,
     *,
-    rejects_path: Path,
+    rejects: RejectLog,
     report_progress: Callable[[ImportProgress], None] = lambda _: None,
     batch_records: int = BATCH_RECORDS,
 ) -> ImportSummary:
-    """Store every valid record of a file or of standard input, and write the others to `rejects_path`.
+    """Store every valid record of a file or of standard input, and write the others to `rejects`.
 
     `store_batch` stores a batch in one transaction; an import that stopped is resumed by running it again.
-    Raises ConfigurationError when the source, or the file of rejects, cannot be used at all.
+    Raises ConfigurationError when the source cannot be used at all.
     """
     counted = CountedSource(source)
-    records = read_records(io.BufferedReader(counted), file_format)
+    records = read_records(counted, file_format)
     summary = ImportSummary()
-    with RejectFile(rejects_path) as reject_file:
-        while batch := await asyncio.to_thread(read_batch, records, batch_records):
-            result = await store_batch(batch.rows) if batch.rows else NOTHING_STORED
-            rejects = collect_rejects(batch, result)
-            reject_file.write(rejects)
-            summary = add_batch(summary, result, len(rejects))
-            report_progress(ImportProgress(summary.records, counted.bytes_read))
+    while batch := await run_in_thread(lambda: read_batch(records, batch_records)):
+        result = await store_batch(batch.rows) if batch.rows else NOTHING_STORED
+        problems = collect_problems(batch, result)
+        summary = add_batch(summary, result, sum(isinstance(problem, Reject) for problem in problems))
+        report_progress(ImportProgress(summary, counted.bytes_read))
+        rejects.write(problems)
+        rejects.note(batch.notes)
+        del batch  # Free its memory before the next one is read.
+    rejects.close()
     return summary
 
 
-def read_batch(records: Iterator[RawRecord | Reject], size: int) -> Batch | None:
+async def run_in_thread(work: Callable[[], Result]) -> Result:
+    """Run blocking work in a daemon thread, so that a read that never returns does not block the process's exit."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[Result] = loop.create_future()
+
+    def settle(result: Result | None, failure: BaseException | None) -> None:
+        if outcome.cancelled():
+            return
+        if failure is None:
+            outcome.set_result(result)  # type: ignore[arg-type]
+        else:
+            outcome.set_exception(failure)
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except BaseException as error:
+            failure = error
+        with suppress(RuntimeError):  # The loop has ended, and nothing waits for the result.
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await outcome
+
+
+def read_batch(records: Iterator[Reading], size: int) -> ImportBatch | None:
     """The next records, at most `size`, validated; None when there are no more."""
-    batch = Batch()
+    batch = ImportBatch()
     for record in islice(records, size):
-        if isinstance(record, Reject):
-            batch.rejects.append(record)
+        if isinstance(record, Note):
+            batch.notes.append(record)
+            continue
+        if isinstance(record, Reject | UnreadText):
+            batch.problems.append(record)
             continue
         try:
             batch.rows.append(parse_record(record.value))
             batch.raw_records.append(record)
         except InvalidRecord as error:
-            batch.rejects.append(Reject(record.line, str(error), record.value))
-    return batch if batch.rows or batch.rejects else None
+            batch.problems.append(Reject(record.line, str(error), record.value))
+    return batch if batch.rows or batch.problems or batch.notes else None
 
 
-def collect_rejects(batch: Batch, result: BatchResult) -> list[Reject]:
-    """What the reader, the validation and the database refused, in the order of the source's lines."""
+def collect_problems(batch: ImportBatch, result: BatchResult) -> list[Problem]:
+    """The problems of the reader, the validation and the database, in the order of the source's lines."""
     refused = [(batch.raw_records[position], reason) for position, reason in result.rejected]
-    rejects = [*batch.rejects, *(Reject(raw.line, reason, raw.value) for raw, reason in refused)]
-    return sorted(rejects, key=lambda reject: reject.line)
+    problems = [*batch.problems, *(Reject(raw.line, reason, raw.value) for raw, reason in refused)]
+    return sorted(problems, key=lambda problem: problem.line)
 
 
 def add_batch(summary: ImportSummary, result: BatchResult, rejected: int) -> ImportSummary:
@@ -112,19 +146,14 @@ def add_batch(summary: ImportSummary, result: BatchResult, rejected: int) -> Imp
     )
 
 
-class CountedSource(io.RawIOBase):
-    """A binary stream that counts what was read from it, whether or not it can tell its position."""
+class CountedSource:
+    """A source that counts the bytes read from it, because a pipe has no position."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
         self.bytes_read = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        target = memoryview(buffer).cast("B")
-        read = self._source.read(len(target))
-        target[: len(read)] = read
+    def read(self, size: int, /) -> bytes:
+        read = self._source.read(size)
         self.bytes_read += len(read)
-        return len(read)
+        return read

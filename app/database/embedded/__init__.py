@@ -1,4 +1,4 @@
-"""A Postgres of the service's own, for development: started by the first command, stopped after the last one."""
+"""The embedded Postgres, for development: the first command starts it, and the last one stops it."""
 
 from app.database.embedded.client import run_embedded_postgres
 

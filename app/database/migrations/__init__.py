@@ -1,19 +1,33 @@
-"""Migrations: numbered SQL files, applied in order under a lock, each in a transaction, recorded with a checksum."""
+"""Migrations: numbered SQL files, applied in order and recorded with a checksum.
 
+Each is applied in a transaction under a lock; a file that builds an index concurrently is run outside of both.
+"""
+
+import asyncio
 import hashlib
-from dataclasses import dataclass
+import re
+import time
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
 import asyncpg
 
-from app.database.failures import CONNECT_ERRORS
+from app.database.distribution import DISTRIBUTING, check_server
+from app.database.migrations.indexes import IndexState, build_index, prepare_build
+from app.database.owner import open_owner
+from app.database.privileges import SERVICE_ROLE, ensure_service_role, grant_privileges
+from app.database.row_security import set_row_security
+from app.database.totals import count_sites
 from app.errors import ConfigurationError
 
-SERVICE_ROLE = "attendance_service"
+__all__ = ["SERVICE_ROLE", "Migration", "migrate", "read_migrations"]
+
+PATIENCE_SECONDS = 300
+PAUSE_SECONDS = 0.5
 LOCK_NUMBER = 0x61_74_74_65_6E_64
 CREATE_HISTORY = """
-CREATE TABLE IF NOT EXISTS attendance_migrations (
+CREATE TABLE attendance_migrations (
     version integer PRIMARY KEY,
     name text NOT NULL,
     checksum text NOT NULL,
@@ -22,14 +36,23 @@ CREATE TABLE IF NOT EXISTS attendance_migrations (
 """
 READ_HISTORY = "SELECT version, name, checksum FROM attendance_migrations ORDER BY version"
 RECORD_MIGRATION = "INSERT INTO attendance_migrations (version, name, checksum) VALUES ($1, $2, $3)"
-HAS_HISTORY = "SELECT to_regclass('attendance_migrations') IS NOT NULL"
-READ_ROW_SECURITY = """
-SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = to_regclass('attendance')
+FIND_SCHEMA = """
+SELECT current_schema()::text AS name, quote_ident(current_schema()) AS quoted, current_setting('search_path') AS path,
+    current_user::text AS owner, quote_ident(current_user) AS quoted_owner,
+    has_schema_privilege(current_schema(), 'CREATE') AS may_create
 """
-SWITCH_ROW_SECURITY = {
-    True: "ALTER TABLE attendance ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
-    False: "ALTER TABLE attendance DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
-}
+FIND_SCHEMA_OF_TABLES = """
+SELECT nspname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE pg_class.oid = to_regclass('attendance')
+"""
+LOCK = f"SELECT pg_advisory_xact_lock({LOCK_NUMBER})"
+HAS_HISTORY = "SELECT to_regclass('attendance_migrations') IS NOT NULL"
+# Less than Postgres's deadlock_timeout: of a migration and an index's build that wait for each other, this one ends.
+LIMIT_LOCKS = "SET LOCAL lock_timeout = '800ms'"
+LOCK_ERRORS = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+CONCURRENT_INDEX = re.compile(r"^CREATE (?:UNIQUE )?INDEX CONCURRENTLY (\w+) ON attendance ", re.MULTILINE)
+NEEDS_NO_INDEX = "-- This needs no index that a migration before it builds.\n"
+CAN_WAIT = "-- The service works before this is applied.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,67 +67,167 @@ class Migration:
     def checksum(self) -> str:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    @property
+    def index(self) -> str | None:
+        """The index that this migration builds concurrently, outside a transaction; None for any other migration."""
+        found = CONCURRENT_INDEX.search(self.text)
+        return None if found is None else found[1]
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether the service works before this is applied: while an index is built, and before another one goes."""
+        return self.index is not None or CAN_WAIT in self.text
+
+
+@dataclass(slots=True)
+class Step:
+    """What one transaction has applied, what stopped it, and the index that is to be built before the next one."""
+
+    applied: list[str] = field(default_factory=list)
+    failure: asyncpg.PostgresError | ConfigurationError | None = None
+    index: Migration | None = None
+    state: IndexState | None = None
+
 
 def read_migrations() -> list[Migration]:
-    """The migrations that this version of the service comes with, in order."""
+    """The migrations of this version of the service, in order."""
     files = [file for file in resources.files(__package__).iterdir() if file.name.endswith(".sql")]
     named = sorted((file.name.removesuffix(".sql"), file.read_text(encoding="utf-8")) for file in files)
     return [Migration(int(name[:4]), name, text) for name, text in named]
 
 
-async def migrate(url: str, *, row_security: bool) -> list[str]:
-    """Bring a database up to date, and row security to its setting; the names of the migrations applied.
+async def migrate(url: str, *, row_security: bool, distributed: bool = False) -> list[str]:
+    """Bring a database up to date and switch row security as set; returns the names of the migrations applied.
 
-    Any number of processes may call this at once. Raises ConfigurationError when a migration that was applied has
-    been changed since, or when the database knows migrations that this version does not.
+    With `distributed`, which excludes row security, Citus distributes the tables, if they are not distributed yet.
+    Any number of processes may call this at once. Raises ConfigurationError when an applied migration has been changed
+    since, when the database has migrations that this version does not know, or when it refuses.
     """
-    connection = await connect_owner(url)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", LOCK_NUMBER)
-        pending = await find_pending(connection)
-        for migration in pending:
-            await apply_migration(connection, migration)
-        if await connection.fetchval(READ_ROW_SECURITY) is not row_security:
-            await connection.execute(SWITCH_ROW_SECURITY[row_security])
-        return [migration.name for migration in pending]
-    except asyncpg.PostgresError as failure:
+        async with open_owner(url) as connection:
+            await check_server(connection, distributed=distributed)
+            applied = sorted(await apply_all(connection, row_security=row_security))
+            for distribute in DISTRIBUTING if distributed else ():
+                async with connection.transaction():
+                    await connection.execute(LOCK)
+                    await distribute(connection)
+            await count_sites(url, connection)
+            return applied
+    except asyncpg.LockNotAvailableError as failure:
+        raise ConfigurationError(
+            f"the table attendance was in use for {PATIENCE_SECONDS} seconds by a transaction that does not end, such "
+            "as a backup or an export: run `attendance migrate` again after it"
+        ) from failure
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
         raise ConfigurationError(f"the database refuses to be migrated: {failure}") from failure
-    finally:
-        await connection.close()
 
 
-async def refresh_statistics(url: str) -> None:
-    """Tell Postgres's planner what a large change has made of the table, rather than wait for its own round.
+async def apply_all(connection: Any, *, row_security: bool) -> list[str]:
+    """Apply what is missing: transactions in turn with what must run outside of them. Returns the names applied.
 
-    Where the URL's user does not own the table, Postgres warns and leaves it at that.
+    A table that is in use is tried again: who waits for its lock makes all others wait too, so no wait is long.
     """
-    connection = await connect_owner(url)
-    try:
-        await connection.execute("ANALYZE attendance")
-    finally:
-        await connection.close()
+    applied: list[str] = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        step = await apply_pending(connection, row_security=row_security)
+        applied += step.applied
+        if isinstance(step.failure, LOCK_ERRORS) and time.monotonic() < deadline:
+            await asyncio.sleep(PAUSE_SECONDS)
+        elif step.failure is not None:
+            raise step.failure
+        elif step.index is None:
+            return applied
+        elif step.state is IndexState.BEING_BUILT:
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            await build_index(connection, step.index.text)
 
 
-async def check_connection(url: str) -> None:
-    """Raise ConfigurationError, with the cause, when the database cannot be reached as its owner reaches it."""
-    await (await connect_owner(url)).close()
+async def apply_pending(connection: Any, *, row_security: bool) -> Step:
+    """Apply in one transaction, under the lock, what is missing up to the next index to build.
+
+    The lock belongs to the transaction, because a pooler would keep a session's lock for ever. Each migration has a
+    savepoint, so that those before one that fails are committed. The new tables can be used before an index is built.
+    """
+    step = Step()
+    async with connection.transaction():
+        await connection.execute(LOCK)
+        await connection.execute(LIMIT_LOCKS)
+        await prepare(connection)
+        try:
+            await apply_up_to_index(connection, await find_pending(connection), step)
+            async with connection.transaction():
+                await set_row_security(connection, row_security=row_security)
+            await grant_privileges(connection, await connection.fetchval(FIND_SCHEMA_OF_TABLES))
+        except (asyncpg.PostgresError, ConfigurationError) as failure:
+            step.failure = failure
+    return step
 
 
-async def connect_owner(url: str) -> Any:
-    try:
-        return await asyncpg.connect(url, timeout=10)
-    except CONNECT_ERRORS as failure:
-        raise ConfigurationError(f"the database cannot be reached: {failure}") from failure
+async def apply_up_to_index(connection: Any, pending: list[Migration], step: Step) -> None:
+    """Apply migrations until one builds an index that is not there yet, and those that need none; the step says which.
+
+    So the service works as soon as it can, and not only when the index is built.
+    """
+    for migration in pending:
+        if step.index is not None and NEEDS_NO_INDEX not in migration.text:
+            continue
+        if migration.index is None:
+            await apply_migration(connection, migration)
+        else:
+            async with connection.transaction():
+                step.state = await prepare_build(connection, migration.index)
+            if step.state is not IndexState.BUILT:
+                step.index = migration
+                continue
+            await record_migration(connection, migration)
+        step.applied.append(migration.name)
+
+
+async def prepare(connection: Any) -> None:
+    """Check the database, and create the service's role. Raises ConfigurationError."""
+    reason = explain_encoding(connection.get_settings().server_encoding)
+    if reason is not None:
+        raise ConfigurationError(reason)
+    schema = await connection.fetchrow(FIND_SCHEMA)
+    if schema["name"] is None:
+        raise ConfigurationError(
+            f"no schema of the search_path ({schema['path']}) exists, or {schema['owner']} may not use it: create "
+            f"one by CREATE SCHEMA, or run GRANT USAGE, CREATE ON SCHEMA ... TO {schema['quoted_owner']}"
+        )
+    if not schema["may_create"] and not await connection.fetchval(HAS_HISTORY):
+        raise ConfigurationError(
+            f"{schema['owner']} may not create tables in the schema {schema['name']}: an administrator runs "
+            f"`GRANT CREATE ON SCHEMA {schema['quoted']} TO {schema['quoted_owner']}`"
+        )
+    await ensure_service_role(connection)
+
+
+def explain_encoding(encoding: str) -> str | None:
+    """Why a database of this encoding cannot be used; None for UTF8, the only one that holds every legal id."""
+    if encoding == "UTF8":
+        return None
+    return (
+        f"the encoding of the database is {encoding} and must be UTF8: create one by CREATE DATABASE attendance "
+        "ENCODING 'UTF8' TEMPLATE template0"
+    )
 
 
 async def find_pending(connection: Any) -> list[Migration]:
     """The migrations that are still to be applied."""
-    await connection.execute(CREATE_HISTORY)
+    if not await connection.fetchval(HAS_HISTORY):  # in any schema of the search_path
+        await connection.execute(CREATE_HISTORY)
+    return await read_pending(connection)
+
+
+async def read_pending(connection: Any) -> list[Migration]:
+    """The migrations that a migrated database lacks. Raises ConfigurationError as `migrate` does."""
     return compare_history(await connection.fetch(READ_HISTORY), read_migrations())
 
 
 def compare_history(history: list[Any], migrations: list[Migration]) -> list[Migration]:
-    """What of `migrations` is missing in the history. Raises ConfigurationError where the two contradict."""
+    """The `migrations` that are missing in the history. Raises ConfigurationError when the two contradict."""
     known = {migration.version: migration for migration in migrations}
     for version, name, checksum in history:
         if version not in known:
@@ -118,19 +241,8 @@ def compare_history(history: list[Any], migrations: list[Migration]) -> list[Mig
 async def apply_migration(connection: Any, migration: Migration) -> None:
     async with connection.transaction():
         await connection.execute(migration.text)
-        await connection.execute(RECORD_MIGRATION, migration.version, migration.name, migration.checksum)
+        await record_migration(connection, migration)
 
 
-async def explain_unreadiness(connection: Any, *, row_security: bool) -> str | None:
-    """Why the service cannot work on this database as it is; None when it can."""
-    if not await connection.fetchval(HAS_HISTORY):
-        return "the database is not migrated: run `attendance migrate`"
-    try:
-        pending = compare_history(await connection.fetch(READ_HISTORY), read_migrations())
-    except ConfigurationError as contradiction:
-        return str(contradiction)
-    if pending:
-        return f"migration {pending[0].name} is missing: run `attendance migrate`"
-    if await connection.fetchval(READ_ROW_SECURITY) is not row_security:
-        return "row security of the table and ATTENDANCE_ROW_SECURITY differ: run `attendance migrate`"
-    return None
+async def record_migration(connection: Any, migration: Migration) -> None:
+    await connection.execute(RECORD_MIGRATION, migration.version, migration.name, migration.checksum)

@@ -1,16 +1,19 @@
-"""Hatch build hook: brings GraphiQL's published files into `vendor`, each checked against a pinned SHA-256.
+"""Hatch build hook: fetches the published files of the pages into `vendor`, and checks each one's SHA-256.
 
-The files come from `npm pack`, so they are the ones their authors published, and are not committed here. A machine
-without npm or without a network still builds: the page then falls back to the one that Strawberry ships.
+graphiql_files.json and chart_files.json list the files and their digests. They come from `npm pack`, so they are those
+that their authors published. They are not committed. The package builds without npm and without a network, too:
+GraphiQL's page then loads the same files from a CDN, and the start page has no chart.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,68 +37,53 @@ class VendorFile(NamedTuple):
         return f"{self.package}-{self.version}.tgz"
 
 
-VENDOR_FILES = (
-    VendorFile(
-        "graphiql",
-        "4.1.2",
-        "graphiql.min.js",
-        "graphiql.min.js",
-        "867226ba8af5ce7949903fc53932f78dac9f4bfc6cc8da0fd3869b8bc6c5256b",
-    ),
-    VendorFile(
-        "graphiql",
-        "4.1.2",
-        "graphiql.min.css",
-        "graphiql.min.css",
-        "30487e07635d312a63f647b140d37740a73c53332b0975bf4b1fe985ca6ec885",
-    ),
-    VendorFile(
-        "graphiql",
-        "4.1.2",
-        "LICENSE",
-        "graphiql.LICENSE.txt",
-        "4b18fbe55c4e8f9169cb702be138f4d858a2dad920c39857204ffdc9c1c9fdc4",
-    ),
-    VendorFile(
-        "react",
-        "18.3.1",
-        "umd/react.production.min.js",
-        "react.production.min.js",
-        "d949f1c3687aedadcedac85261865f29b17cd273997e7f6b2bfc53b2f9d4c4dd",
-    ),
-    VendorFile(
-        "react-dom",
-        "18.3.1",
-        "umd/react-dom.production.min.js",
-        "react-dom.production.min.js",
-        "35f4f974f4b2bcd44da73963347f8952e341f83909e4498227d4e26b98f66f0d",
-    ),
-    VendorFile(
-        "react",
-        "18.3.1",
-        "LICENSE",
-        "react.LICENSE.txt",
-        "52412d7bc7ce4157ea628bbaacb8829e0a9cb3c58f57f99176126bc8cf2bfc85",
-    ),
+class Bundle(NamedTuple):
+    """A page's folder, which list in it names its files, and what is true of the page without them."""
+
+    folder: Path
+    list_name: str
+    loss: str
+
+    def read_list(self, root: Path) -> tuple[VendorFile, ...]:
+        pins = json.loads((root / self.folder / self.list_name).read_text(encoding="utf-8"))
+        return tuple(VendorFile(**pin) for pin in pins)
+
+
+ROOT = Path(__file__).parents[3]
+GRAPHIQL = Bundle(
+    Path("app/web/explorer"), "graphiql_files.json", "GraphiQL is not bundled, its page will load from a CDN"
 )
+CHART = Bundle(
+    Path("app/web/start"), "chart_files.json", "The chart is not bundled, the start page will show tables alone"
+)
+VENDOR_FILES = GRAPHIQL.read_list(ROOT)
 
 
 class FilesUnavailable(Exception):
-    """GraphiQL's files could not be brought; the message says why, in one line."""
+    """A page's files could not be brought; the message says why, in one line."""
 
 
 class ExplorerFilesHook(BuildHookInterface[Any]):
     """What hatchling runs before it builds a wheel, editable ones included."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002, hatchling's signature
-        vendor = Path(self.root, "app", "web", "explorer", "vendor")
-        try:
-            bring_files(vendor)
-        except FilesUnavailable as reason:
-            self.app.display_warning(f"GraphiQL is not bundled, its page will load from a CDN: {reason}")
+        root = Path(self.root)
+        for bundle in (GRAPHIQL, CHART):
+            try:
+                bring_files(root / bundle.folder / "vendor", bundle.read_list(root))
+            except FilesUnavailable as reason:
+                warning = f"{bundle.loss}: {reason}"
+                self.app.display_warning(warning)
+                write_to_terminal(f"\nWARNING: {warning}. Install again with npm on PATH to bundle it.\n")
 
 
-def bring_files(vendor: Path, files: Sequence[VendorFile] = VENDOR_FILES) -> None:
+def write_to_terminal(text: str) -> None:
+    """Write to the terminal of this process, if it has one: pip hides what a build prints unless the build fails."""
+    with suppress(OSError), Path("/dev/tty").open("w", encoding="utf-8") as terminal:
+        terminal.write(text)
+
+
+def bring_files(vendor: Path, files: Sequence[VendorFile]) -> None:
     """Make `vendor` hold all of `files` with the pinned digests; nothing is fetched when it already does.
 
     A file with another digest is removed first, so that none is ever packaged. Raises FilesUnavailable when npm is

@@ -1,141 +1,107 @@
-"""The GraphiQL page and its assets: which browsers get it, what it holds, and how it is served."""
+"""The GraphiQL page and its assets: its content and its responses."""
 
-import hashlib
 import html
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from app.web.explorer.fallback import render_fallback
-from app.web.media_types import GRAPHQL_RESPONSE, JSON, read_qualities
+from app.web.explorer.graphiql_files import (
+    CDN,
+    NOT_BUNDLED,
+    VENDOR_FOLDER,
+    VENDOR_NAMES,
+    PageFile,
+    is_bundled,
+    list_bundled_sources,
+    list_remote_sources,
+)
+from app.web.pages import POLICY, Assets, not_found, respond_page, wants_page
 
 FOLDER = Path(__file__).parent
-VENDOR_FOLDER = FOLDER / "vendor"
 OWN_NAMES = ("icon.svg", "init.js", "page.css")
-VENDOR_NAMES = ("graphiql.min.css", "graphiql.min.js", "react-dom.production.min.js", "react.production.min.js")
-CONTENT_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-# The one style element that GraphiQL writes into the page: it locks the scrolling behind an open menu or dialog.
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "font-src 'self' data:; connect-src 'self'; worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
-    "form-action 'none'"
+TAB_FOLDER = FOLDER / "tabs"
+LOADING = '<p class="notice">Loading GraphiQL …</p>'
+# It stays until GraphiQL starts, so it must be true before and after the browser has given up.
+LOADING_REMOTE = (
+    f'<div class="notice"><p><strong>GraphiQL is not installed with this service, and is loaded from '
+    f"{CDN}.</strong></p>"
+    "<p>If it does not appear, your browser cannot load it from there. To bundle it with the service, install "
+    "<code>npm</code>, and then install the service again:</p>"
+    "<p><code>pip install --force-reinstall --no-deps .</code></p>"
+    "<p>The API works without this page: send <code>POST /graphql</code> with any GraphQL client.</p></div>"
 )
 HEADERS_HINT = '# Requests need a token; write into the headers below:\n#   {"Authorization": "Bearer <token>"}\n'
 
 logger = logging.getLogger("attendance.explorer")
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One file of the page, held in memory with the tag that browsers revalidate it by."""
-
-    content: bytes
-    content_type: str
-    etag: str
-
-
 class Explorer:
-    """GraphiQL on the GraphQL endpoint's own address, from files of this package alone."""
+    """GraphiQL at the address of the GraphQL endpoint, served from files of this package."""
 
     def __init__(self, token: str | None, vendor: Path = VENDOR_FOLDER) -> None:
         """Read the page and its assets into memory.
 
-        `token` is what the header editor starts with (demo mode), or None. Where `vendor` lacks GraphiQL's files,
-        the page is Strawberry's own, which loads them from a CDN; that is logged once.
+        `token` is the initial token of the header editor (demo mode), or None. If `vendor` lacks GraphiQL's files,
+        the page loads them from a CDN and says so; this is logged once. The policy blocks the one style element that
+        GraphiQL writes, which stops the page behind a menu or dialog from scrolling.
         """
         headers = json.dumps({"Authorization": f"Bearer {token}"}, indent=2) if token else ""
-        first_query = (FOLDER / "first_query.graphql").read_text(encoding="utf-8")
-        query = first_query if token else HEADERS_HINT + first_query
-        self._assets = read_assets(vendor)
-        if self._assets:
-            self._page, self._policy = render_page(query, headers), PAGE_POLICY
+        first, *others = read_tabs()
+        tabs = [first if token else HEADERS_HINT + first, *others]
+        names: Sequence[str] = ()
+        if is_bundled(vendor):
+            names, sources, notice = VENDOR_NAMES, list_bundled_sources(), LOADING
+            self._policy = POLICY.format(cdn="")
         else:
-            self._page, self._policy = render_fallback(query, headers)
-            logger.warning(
-                "GraphiQL is not bundled, its page loads from a CDN: install again with npm on PATH to bundle it"
-            )
+            sources, notice = list_remote_sources(), LOADING_REMOTE
+            self._policy = POLICY.format(cdn=f" {CDN}")
+            logger.warning(NOT_BUNDLED)
+        self._assets = Assets([*(FOLDER / name for name in OWN_NAMES), *(vendor / name for name in names)])
+        self._page = render_page(tabs, headers, sources, notice)
 
     @property
     def routes(self) -> list[Route]:
-        """What the page loads: a closed set of names below `/graphql/explorer/`."""
-        return [Route("/graphql/explorer/{name}", self.asset_response, methods=["GET"])]
+        """The routes of the page's assets, and of the address with a slash, which leads to the page."""
+        return [
+            Route("/graphql/explorer/{name}", self._assets.respond, methods=["GET"]),
+            Route("/graphql/", lead_to_page, methods=["GET", "POST"]),
+        ]
 
     def page_response(self) -> Response:
-        """The page itself; never cached, since it may hold a token."""
-        return HTMLResponse(
-            self._page,
-            headers={
-                "Content-Security-Policy": self._policy,
-                "X-Content-Type-Options": "nosniff",
-                "Referrer-Policy": "no-referrer",
-                "Cache-Control": "no-store",
-            },
-        )
-
-    async def asset_response(self, request: Request) -> Response:
-        """One asset, or 304 when the browser holds it already, or 404."""
-        asset = self._assets.get(request.path_params["name"])
-        if asset is None:
-            return Response("Not Found", status_code=404, media_type="text/plain")
-        headers = {
-            "ETag": asset.etag,
-            "Cache-Control": "no-cache",
-            "X-Content-Type-Options": "nosniff",
-            "Cross-Origin-Resource-Policy": "same-origin",
-        }
-        if holds_current(request.headers.get("if-none-match"), asset.etag):
-            return Response(status_code=304, headers=headers)
-        return Response(asset.content, headers={**headers, "Content-Type": asset.content_type})
+        return respond_page(self._page, self._policy)
 
 
-def render_page(query: str, headers: str) -> str:
-    """The page with the first query and the header editor's text, escaped for the attributes that hold them."""
-    template = Template((FOLDER / "index.html").read_text(encoding="utf-8"))
-    return template.substitute(query=html.escape(query), headers=html.escape(headers))
+async def lead_to_page(request: Request) -> Response:
+    """Redirect a browser from `/graphql/` to the page; for all others there is nothing here.
 
-
-def read_assets(vendor: Path) -> Mapping[str, Asset]:
-    """Every file that the page loads, by name; none at all when GraphiQL's own are missing from `vendor`."""
-    paths = [FOLDER / name for name in OWN_NAMES] + [vendor / name for name in VENDOR_NAMES]
-    if not all(path.is_file() for path in paths):
-        return {}
-    return {path.name: read_asset(path) for path in paths}
-
-
-def read_asset(path: Path) -> Asset:
-    content = path.read_bytes()
-    return Asset(content, CONTENT_TYPES[path.suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
-
-
-def holds_current(if_none_match: str | None, etag: str) -> bool:
-    """Whether an If-None-Match header names this entity tag (RFC 9110, 13.1.2: weak comparison)."""
-    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
-    return etag in tags or "*" in tags
-
-
-def accepts_page(accept_header: str | None) -> bool:
-    """Whether an Accept header prefers HTML to GraphQL's JSON, as that of a browser's address bar does.
-
-    Compares quality values as RFC 9110, 12.5.1 has them. No header, or a plain `*/*`, prefers nothing.
+    The redirect is relative: behind a proxy the service does not know its own scheme, host and prefix.
     """
-    qualities = read_qualities(accept_header or "*/*")
-    return read_quality(qualities, "text/html") > max(
-        read_quality(qualities, name) for name in (JSON, GRAPHQL_RESPONSE)
+    if not wants_page(request):
+        return not_found()
+    query = f"?{request.url.query}" if request.url.query else ""
+    return Response(status_code=307, headers={"Location": f"../graphql{query}", "Cache-Control": "no-store"})
+
+
+def read_tabs() -> list[str]:
+    """The documents that GraphiQL's tabs start with, in the order of their files' names."""
+    return [path.read_text(encoding="utf-8") for path in sorted(TAB_FOLDER.glob("*.graphql"))]
+
+
+def render_page(tabs: Sequence[str], headers: str, sources: Sequence[PageFile], notice: str) -> str:
+    """The page with its tabs' documents and the header editor's text, escaped for HTML attributes."""
+    template = Template((FOLDER / "index.html").read_text(encoding="utf-8"))
+    tags = [source.tag for source in sources]
+    return template.substitute(
+        query=html.escape(tabs[0]),
+        tabs=html.escape(json.dumps(tabs)),
+        headers=html.escape(headers),
+        styles="\n    ".join(tag for tag in tags if tag.startswith("<link")),
+        scripts="\n    ".join(tag for tag in tags if tag.startswith("<script")),
+        notice=notice,
     )
-
-
-def read_quality(qualities: Mapping[str, float], media_type: str) -> float:
-    """The quality of the most specific range that covers `media_type`; 0 when none does."""
-    ranges = (media_type, media_type.split("/")[0] + "/*", "*/*")
-    return next((qualities[name] for name in ranges if name in qualities), 0.0)

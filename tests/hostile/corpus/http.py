@@ -63,7 +63,7 @@ GETS = {
         **gets(405, INPUT),
     ),
     "a GET whose variables are no JSON": get("query={__typename}&variables={", **gets(400, INPUT, "variables")),
-    "a GET whose variables are a list": get("query={__typename}&variables=[]", **gets(400, INPUT, "variables")),
+    "a GET whose variables are a list": get("query={__typename}&variables=[1]", **gets(400, INPUT, "variables")),
     "a GET whose extensions are no JSON": get("query={__typename}&extensions=x", **gets(400, INPUT, "extensions")),
     "a GET with broken UTF-8": get("query=%7B__typename%7D%ff", **gets(400, UNPARSED)),
     "a GET with a broken escape": get("query=%7B__typename%7", **gets(400, UNPARSED)),

@@ -62,7 +62,7 @@ TOKENS: dict[str, str] = {
     "of a site that is SQL": sign(HS256, GOOD | {"site_id": "' OR '1'='1"}),
     "of a site without hyphens": sign(HS256, GOOD | {"site_id": SITE.replace("-", "")}),
     "of a site that is a number": sign(HS256, GOOD | {"site_id": 7}),
-    "with a list of scopes": sign(HS256, GOOD | {"scope": [READ_SCOPE]}),
+    "with a list of lists of scopes": sign(HS256, GOOD | {"scope": [[READ_SCOPE]]}),
     "with scopes that are true": sign(HS256, GOOD | {"scope": True}),
     "whose claims are a list": sign(HS256, [GOOD]),
     "whose claims are broken": sign(HS256, b"{\xff"),

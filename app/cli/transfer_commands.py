@@ -1,0 +1,236 @@
+"""The commands for the records of sites: import, export, sites and erase."""
+
+import asyncio
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
+
+import click
+
+from app.attendance.transfer.exporting import ExportFormat
+from app.attendance.transfer.formats import ImportFormat, guess_format
+from app.attendance.transfer.importing import ImportProgress, ImportSummary, import_records
+from app.attendance.transfer.rejects import RejectLog
+from app.attendance.transfer.site import StoreSiteRows, erase_site, export_site, store_rows, try_rows
+from app.cli.databases import analyze, open_database, provide_database
+from app.cli.files import STANDARD_STREAM, check_rejects, name_rejects, open_source, show_progress
+from app.cli.following import follow_site
+from app.cli.options import SITE
+from app.database.failures import is_disk_full
+from app.database.sites import fetch_sites
+from app.errors import ConfigurationError, ServiceError
+from app.settings import Settings
+
+REJECTED, REFUSED, STOPPED, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
+GO_ON = "to go on, run the same import again: what is stored already stays as it is"
+
+IMPORT_HELP = """
+Import records from FILE; - is standard input.
+
+FILE is CSV with a header (separated by , ; | or tabs; UTF-8 or UTF-16), JSON (an array of records, or an object
+around one), or NDJSON (one record a line).
+
+\b
+bookingId          GUID; needed
+sessionId          1 to 250 characters; needed
+status             NOT_SET, ATTENDED or NOT_ATTENDED; needed
+numberOfAttendees  0 or more; absent: the stored number, for a new record 1
+_id                GUID; absent: a new one
+createdAt          ISO 8601 with offset; absent: now
+updatedAt          ISO 8601 with offset; absent: now
+
+Other columns are ignored. Of records with the same booking and session the last one counts. Records that
+cannot be stored go to FILE.rejects.ndjson, each with its reason; corrected there, that file can be imported. To go
+on after an import that was stopped, run it again: what is stored already stays as it is.
+
+\b
+Exit codes: 0 all records are stored; 1 some are not; 2 nothing is stored: an invalid file, setting or argument;
+3 the database or the file failed during the import; 130 interrupted.
+
+docs/data.md has the details.
+"""
+
+
+@click.command("import", help=IMPORT_HELP)
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@SITE
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice([each.value for each in ImportFormat]),
+    help="Default: by the file's name.",
+)
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Where rejected records go; - is standard output. Default: FILE.rejects.ndjson.",
+)
+@click.option("--dry-run", is_flag=True, help="Report what would be stored, and store nothing.")
+@click.pass_obj
+def import_command(
+    settings: Settings, file: Path, site_id: UUID, format_name: str | None, rejects: Path | None, *, dry_run: bool
+) -> None:
+    """Import a file, and report how many of its records were stored."""
+    file_format = ImportFormat(format_name) if format_name else guess_format(file.name)
+    rejects = rejects or name_rejects(file)
+    run = ImportRun(file, site_id, file_format, rejects, try_rows if dry_run else store_rows)
+    with open_source(file) as source:
+        check_rejects(rejects, file)
+        try:
+            with provide_database(settings) as provided:
+                summary = asyncio.run(run.import_file(provided, source))
+                run.report_end(summary, is_dry_run=dry_run)
+                analyze(provided)
+        except (KeyboardInterrupt, asyncio.CancelledError) as interruption:
+            is_interrupt = isinstance(interruption, KeyboardInterrupt)
+            run.report_stop("it was interrupted", INTERRUPTED if is_interrupt else TERMINATED)
+        except ServiceError as failure:
+            is_full = is_disk_full(failure)
+            run.report_stop("the database's disk is full" if is_full else failure.message.rstrip("."), STOPPED)
+        except OSError as failure:
+            run.report_stop(f"{file} cannot be read any further: {failure.strerror}", STOPPED)
+    if run.has_rejects:
+        sys.exit(REJECTED)
+
+
+class ImportRun:
+    """One import and its report."""
+
+    def __init__(
+        self, file: Path, site_id: UUID, file_format: ImportFormat, rejects: Path, store: StoreSiteRows
+    ) -> None:
+        self._file = file
+        self._site_id = site_id
+        self._format = file_format
+        self._store = store
+        self._rejects_path = rejects
+        self._progress = ImportProgress()
+        output = sys.stdout.buffer if rejects == STANDARD_STREAM else None
+        self._rejects = RejectLog(rejects, partial(click.echo, err=True), output=output)
+
+    async def import_file(self, settings: Settings, source: BinaryIO) -> ImportSummary:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        with show_progress(self._file) as show:
+            async with open_database(settings) as database:
+
+                def report_progress(progress: ImportProgress) -> None:
+                    self._progress = progress
+                    show(progress)
+
+                return await import_records(
+                    source,
+                    self._format,
+                    lambda rows: self._store(database, self._site_id, rows),
+                    rejects=self._rejects,
+                    report_progress=report_progress,
+                )
+
+    def report_stop(self, reason: str, exit_code: int) -> None:
+        """Report how many records a stopped import has stored, and exit."""
+        stored = self._progress.summary.stored if self._store is store_rows else 0
+        click.echo(f"Error: the import stopped: {reason}; {stored:,} records are stored; {GO_ON}", err=True)
+        sys.exit(exit_code)
+
+    def report_end(self, summary: ImportSummary, *, is_dry_run: bool) -> None:
+        """Report what became of the records."""
+        counts = f"{summary.created} created, {summary.updated} updated, {summary.unchanged} unchanged"
+        text = f"{'would be: ' if is_dry_run else ''}{counts}, {summary.rejected} rejected"
+        click.echo(text, err=self._rejects_path == STANDARD_STREAM)
+        if not self._rejects.count:
+            return
+        if not self._rejects.is_reported:
+            for reason in self._rejects.reasons:
+                click.echo(reason, err=True)
+            if more := self._rejects.count - len(self._rejects.reasons):
+                click.echo(f"and {more:,} more", err=True)
+            if self._rejects_path != STANDARD_STREAM:
+                click.echo(f"rejected records, each with its reason: {self._rejects_path}", err=True)
+
+    @property
+    def has_rejects(self) -> bool:
+        return bool(self._rejects.count)
+
+
+@click.command()
+@SITE
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice([each.value for each in ExportFormat]),
+    default=ExportFormat.NDJSON.value,
+    show_default=True,
+    help="Format of the output; import reads both.",
+)
+@click.option("--follow", is_flag=True, help="Write changes instead, as NDJSON, and go on with what changes later.")
+@click.option("--after", metavar="CURSOR", help="With --follow: write only what has changed since this cursor.")
+@click.pass_obj
+def export(settings: Settings, site_id: UUID, format_name: str, after: str | None, *, follow: bool) -> None:
+    """Write all records of a site to standard output, as NDJSON or CSV that import reads.
+
+    The records are a consistent snapshot, ordered by id.
+
+    With --follow, each line is a change: its kind (SET or DELETED), the id, and the record. It begins with a full copy
+    of the site and goes on until it is interrupted. Some lines have a cursor: to go on after one, pass it to --after.
+    """
+    if follow:
+        if ExportFormat(format_name) is not ExportFormat.NDJSON:
+            raise ConfigurationError("changes are written as NDJSON: leave out --format, or --follow")
+        follow_site(settings, site_id, after)
+        return
+    if after is not None:
+        raise ConfigurationError("--after is for changes: add --follow")
+    with provide_database(settings) as provided:
+        count = asyncio.run(write_site(provided, site_id, ExportFormat(format_name), sys.stdout.buffer))
+    if not count:
+        click.echo(f"the site {site_id} has no records", err=True)
+
+
+@click.command()
+@click.pass_obj
+def sites(settings: Settings) -> None:
+    """List the sites that have records, one per line, with the number of their records."""
+    with provide_database(settings) as provided:
+        assert provided.database_url is not None
+        counts = asyncio.run(fetch_sites(provided.database_url))
+    for site_id, records in counts:
+        click.echo(f"{site_id} {records}")
+    if not counts:
+        click.echo("no site has records", err=True)
+
+
+@click.command()
+@SITE
+@click.option("--yes", is_flag=True, help="Confirm; without it nothing is erased.")
+@click.pass_obj
+def erase(settings: Settings, site_id: UUID, *, yes: bool) -> None:
+    """Erase all records of one site, for good.
+
+    Records are deleted in batches. Records that are written meanwhile may remain: stop the site's writers first. To
+    finish an erasure that was interrupted, run the command again.
+    """
+    if not yes:
+        raise ConfigurationError(f"this would erase all records of the site {site_id}: add --yes to do it")
+    with provide_database(settings) as provided:
+        erased = asyncio.run(erase_records(provided, site_id))
+        click.echo(f"{erased} erased")
+        analyze(provided)
+
+
+async def write_site(settings: Settings, site_id: UUID, export_format: ExportFormat, output: BinaryIO) -> int:
+    async with open_database(settings) as database:
+        count = await export_site(database, site_id, output, export_format)
+    output.flush()
+    return count
+
+
+async def erase_records(settings: Settings, site_id: UUID) -> int:
+    async with open_database(settings) as database:
+        return await erase_site(database, site_id)
+
+
+TRANSFER_COMMANDS = (import_command, export, sites, erase)

@@ -1,0 +1,231 @@
+"""The URL of a database, as libpq reads it: each parameter is passed on, mapped, dropped, or refused by name.
+
+The parameters are those of "Parameter Key Words" in the chapter on libpq of Postgres's documentation. The driver,
+asyncpg, knows some of them and would send any other one to the server as a setting.
+"""
+
+import os
+import random
+import re
+import ssl
+from configparser import ConfigParser, Error
+from enum import Enum, auto
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from app.errors import ConfigurationError
+
+EXAMPLE = "must be a URL such as postgresql://user@host:5432/database"
+NAMES_PORT = re.compile(r":([^:\]]*)$")
+WHOLE_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
+
+
+class Treatment(Enum):
+    """What happens to a parameter. A NUMBER is dropped, too, once it is seen to be one."""
+
+    PASSED = auto()
+    DROPPED = auto()
+    NUMBER = auto()
+    REFUSED = auto()
+
+
+# A list holds the values that ask for nothing but what the driver does anyway; any other value is refused.
+PARAMETERS: dict[str, Treatment | list[str]] = {
+    "host": Treatment.PASSED,
+    "hostaddr": Treatment.REFUSED,
+    "port": Treatment.PASSED,
+    "dbname": Treatment.PASSED,
+    "database": Treatment.PASSED,
+    "user": Treatment.PASSED,
+    "password": Treatment.PASSED,
+    "passfile": Treatment.PASSED,
+    "service": Treatment.PASSED,
+    "servicefile": Treatment.REFUSED,
+    "options": Treatment.PASSED,
+    "search_path": Treatment.PASSED,  # no parameter of libpq, but often given like one
+    "application_name": Treatment.PASSED,
+    "fallback_application_name": Treatment.DROPPED,
+    "client_encoding": ["UTF8", "utf8", "UTF-8", "utf-8", "auto"],
+    "replication": ["false", "off", "no", "0"],
+    "target_session_attrs": Treatment.PASSED,
+    "load_balance_hosts": ["disable", "random"],
+    # The service has timeouts and keepalives of its own.
+    "connect_timeout": Treatment.NUMBER,
+    "keepalives": Treatment.NUMBER,
+    "keepalives_idle": Treatment.NUMBER,
+    "keepalives_interval": Treatment.NUMBER,
+    "keepalives_count": Treatment.NUMBER,
+    "tcp_user_timeout": Treatment.NUMBER,
+    "sslmode": Treatment.PASSED,
+    "sslnegotiation": Treatment.PASSED,
+    "sslcert": Treatment.PASSED,
+    "sslkey": Treatment.PASSED,
+    "sslpassword": Treatment.PASSED,
+    "sslrootcert": Treatment.PASSED,
+    "sslcrl": Treatment.PASSED,
+    "sslcrldir": Treatment.REFUSED,
+    "sslcertmode": ["allow"],
+    "sslcompression": Treatment.DROPPED,
+    "sslsni": Treatment.DROPPED,
+    "sslkeylogfile": Treatment.REFUSED,
+    "ssl_min_protocol_version": Treatment.PASSED,
+    "ssl_max_protocol_version": Treatment.PASSED,
+    "min_protocol_version": ["3.0"],
+    "max_protocol_version": Treatment.DROPPED,
+    "channel_binding": ["disable", "prefer"],
+    "require_auth": Treatment.REFUSED,
+    "requirepeer": Treatment.REFUSED,
+    "gssencmode": ["disable", "prefer"],
+    "gssdelegation": ["0"],
+    "krbsrvname": Treatment.PASSED,
+    "gsslib": Treatment.PASSED,
+    "scram_client_key": Treatment.REFUSED,
+    "scram_server_key": Treatment.REFUSED,
+    "oauth_issuer": Treatment.REFUSED,
+    "oauth_client_id": Treatment.REFUSED,
+    "oauth_client_secret": Treatment.REFUSED,
+    "oauth_scope": Treatment.REFUSED,
+    "authtype": Treatment.DROPPED,
+    "tty": Treatment.DROPPED,
+}
+CHOICES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "ssl_min_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+    "ssl_max_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+}
+FILES = ("sslcert", "sslkey", "sslrootcert", "sslcrl")
+SYSTEM = "system"
+# Where systems keep the certificates of public authorities in one file.
+SYSTEM_CERTIFICATES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+def parse_database_url(url: str, setting: str) -> str:
+    """The same URL with nothing in it but what the driver takes as libpq does.
+
+    Raises ConfigurationError, naming the setting and the parameter, for what cannot be kept.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as failure:
+        raise ConfigurationError(f"{setting} {EXAMPLE}") from failure
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ConfigurationError(f"{setting} {EXAMPLE}")
+    if parts.fragment:
+        raise ConfigurationError(f"{setting} contains a #, which has to be written as %23")
+    given = read_parameters(parts.query, setting)
+    check_ports(parts, given, setting)
+    kept = {name: value for name, value in given.items() if is_passed(name, value, setting)}
+    map_system_certificates(kept, setting)
+    check_values(kept, setting)
+    if given.get("load_balance_hosts") == "random":
+        parts, kept = shuffle_hosts(parts, kept)
+    query = "&".join(f"{name}={quote(value, safe='/,:@')}" for name, value in kept.items())
+    return f"{parts.scheme}://{parts.netloc}{parts.path}{'?' if query else ''}{query}"
+
+
+def read_parameters(query: str, setting: str) -> dict[str, str]:
+    """The parameters, of which the last one of a name counts and an empty one does not; `+` is no space in them."""
+    found = {}
+    for part in filter(None, query.split("&")):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigurationError(f"{setting} has a parameter without a value; & has to be written as %26")
+        found[unquote(name)] = unquote(value)
+    if found.get("ssl") == "true":  # as JDBC says it
+        del found["ssl"]
+        found.setdefault("sslmode", "require")
+    return {name: value for name, value in found.items() if value}
+
+
+def is_passed(name: str, value: str, setting: str) -> bool:
+    """Whether the driver takes a parameter, rather than that it can be dropped. Raises ConfigurationError."""
+    treatment = PARAMETERS.get(name)
+    if treatment is None:
+        raise ConfigurationError(
+            f"{setting}: there is no parameter {name}; Postgres's settings are given as options=-c%20name=value"
+        )
+    if treatment is Treatment.REFUSED:
+        raise ConfigurationError(f"{setting}: the service does not support {name}")
+    if treatment is Treatment.NUMBER and not WHOLE_NUMBER.fullmatch(value):
+        raise ConfigurationError(f"{setting}: {name} must be a whole number")
+    if isinstance(treatment, list) and value not in treatment:
+        raise ConfigurationError(f"{setting}: the service supports no {name} but {' or '.join(treatment)}")
+    return treatment is Treatment.PASSED
+
+
+def check_values(kept: dict[str, str], setting: str) -> None:
+    for name, choices in CHOICES.items():
+        if kept.get(name, choices[0]) not in choices:
+            raise ConfigurationError(f"{setting}: {name} must be one of {', '.join(choices)}")
+    is_certain = kept.get("sslmode", "prefer") in ("require", "verify-ca", "verify-full")
+    if kept.get("sslnegotiation") == "direct" and not is_certain:
+        raise ConfigurationError(f"{setting}: sslnegotiation=direct needs sslmode=require, verify-ca or verify-full")
+    for name in FILES:
+        if name in kept and not os.access(kept[name], os.R_OK):
+            raise ConfigurationError(f"{setting}: the file that {name} names does not exist or cannot be read")
+    check_service(kept, setting)
+
+
+def check_service(kept: dict[str, str], setting: str) -> None:
+    """Raise ConfigurationError for a service that is not defined: the driver would ignore it."""
+    if "service" not in kept:
+        return
+    path = os.environ.get("PGSERVICEFILE") or os.path.expanduser("~/.pg_service.conf")  # noqa: PTH111 (pathlib's raises where there is no home)
+    definitions = ConfigParser(interpolation=None)
+    try:
+        definitions.read(path)
+    except (OSError, Error) as failure:
+        raise ConfigurationError(f"{setting}: the service file {path} cannot be read") from failure
+    if kept["service"] not in definitions.sections():
+        raise ConfigurationError(f"{setting}: the service {kept['service']} is not defined in {path}")
+
+
+def map_system_certificates(kept: dict[str, str], setting: str) -> None:
+    """Have `sslrootcert=system` name the file of the system, and mean `sslmode=verify-full` as in libpq."""
+    if kept.get("sslrootcert") != SYSTEM:
+        return
+    if kept.setdefault("sslmode", "verify-full") != "verify-full":
+        raise ConfigurationError(f"{setting}: sslrootcert=system needs sslmode=verify-full")
+    candidates = (ssl.get_default_verify_paths().cafile, *SYSTEM_CERTIFICATES)
+    found = next((path for path in candidates if path and Path(path).is_file()), None)
+    if found is None:
+        raise ConfigurationError(
+            f"{setting}: sslrootcert=system finds no certificates on this system; name a file, or set SSL_CERT_FILE"
+        )
+    kept["sslrootcert"] = found
+
+
+def check_ports(parts: SplitResult, given: dict[str, str], setting: str) -> None:
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    ports = [found[1] for host in hosts if (found := NAMES_PORT.search(host)) and found[1]]
+    named = [port for port in given.get("port", "").split(",") if port]
+    if not all(port.isascii() and port.isdigit() and 0 < int(port) < 65_536 for port in (*ports, *named)):
+        raise ConfigurationError(f"{setting} {EXAMPLE}; a port is a number from 1 to 65535")
+    if hosts == [""]:
+        hosts = given.get("host", "").split(",")
+    if len(hosts) > 1 and "" in hosts:
+        raise ConfigurationError(f"{setting} names an empty host among several")
+    count = len(given.get("port", "").split(","))
+    if count not in (1, len(hosts)):
+        raise ConfigurationError(f"{setting}: port names {count} ports for {len(hosts)} hosts")
+
+
+def shuffle_hosts(parts: SplitResult, kept: dict[str, str]) -> tuple[SplitResult, dict[str, str]]:
+    """The hosts in a random order, each with its port, as `load_balance_hosts=random` asks for."""
+    user, at, netloc = parts.netloc.rpartition("@")
+    hosts = (netloc or kept.get("host", "")).split(",")
+    ports = kept.get("port", "").split(",")
+    order = random.sample(range(len(hosts)), len(hosts))
+    if len(ports) == len(hosts):
+        kept = kept | {"port": ",".join(ports[position] for position in order)}
+    shuffled = ",".join(hosts[position] for position in order)
+    if netloc:
+        return parts._replace(netloc=f"{user}{at}{shuffled}"), kept
+    return parts, kept | {"host": shuffled}

@@ -1,0 +1,44 @@
+"""The log of streams: a line when one begins, and one when it ends, with what it has given."""
+
+import time
+
+from structlog.typing import EventDict
+
+from app.observing.logs import TRACE_ID, OperationLog
+from app.operations.streams import Stream
+
+BEGUN, ENDED = "stream begun", "stream ended"
+
+
+class StreamLog:
+    """Writes the lines of streams to the log of operations: never a value, a token or a cursor."""
+
+    def __init__(self, log: OperationLog) -> None:
+        self._log = log
+
+    def note_begin(self, stream: Stream) -> None:
+        self._log.write_line(BEGUN, describe_stream(stream))
+
+    def note_event(self, stream: Stream, changes: int, lag_seconds: float | None) -> None:
+        """Events have no lines."""
+
+    def note_end(self, stream: Stream) -> None:
+        assert stream.end_reason is not None
+        given: EventDict = {
+            "duration_ms": int((time.time() - stream.begun_at) * 1000),
+            "batches": stream.batches,
+            "changes": stream.changes,
+            "reason": stream.end_reason.value,
+        }
+        self._log.write_line(ENDED, {**describe_stream(stream), **given})
+
+
+def describe_stream(stream: Stream) -> EventDict:
+    record = stream.record
+    return {
+        "request_id": record.request_id,
+        "trace_id": record.traceparent and record.traceparent[TRACE_ID],
+        "operation": record.label.name,
+        "site": stream.site_id,
+        "transport": stream.transport,
+    }

@@ -1,0 +1,1 @@
+"""Load control: admission, the queue, deadlines, and memory for request bodies."""

@@ -1,0 +1,89 @@
+"""Readiness: whether the service can answer requests, for `/readyz`, for the log and as a metric."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from app.database.pool import Database
+from app.web.load.in_flight_requests import InFlightRequests
+
+CHECK_SECONDS = 2.0
+UNCHECKED, UNKNOWN = "the service has not been checked yet", "the readiness cannot be checked: see the log"
+STOPPING = "the service is being stopped"
+IN_USE = "in use"
+
+logger = logging.getLogger("attendance.readiness")
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Why the service is not ready, as it was found last: by `/readyz`, or by the check every `CHECK_SECONDS`.
+
+    The process that `leads` checks it, of all processes of the service.
+    """
+
+    database: Database
+    in_flight: InFlightRequests
+    reason: str | None = UNCHECKED
+    leads: Callable[[], bool] | None = None
+
+    async def check(self) -> str | None:
+        """Why operations cannot run now; None when they can."""
+        if self.in_flight.is_shutting_down:
+            self.reason = STOPPING
+            return STOPPING
+        try:
+            self.reason = await self.database.explain_unreadiness()
+        except Exception as failure:
+            logger.error("the readiness cannot be checked", exc_info=failure)
+            self.reason = UNKNOWN
+        return self.reason
+
+    @property
+    def is_ready(self) -> bool:
+        return self.reason is None and not self.in_flight.is_shutting_down
+
+    @property
+    def is_ready_for_reads(self) -> bool:
+        """Whether queries can run, by a replica if the primary is gone."""
+        return self.is_ready or (self.database.can_read_replica and not self.in_flight.is_shutting_down)
+
+    @asynccontextmanager
+    async def watch(self, prepare: Callable[[], None]) -> AsyncIterator[None]:
+        """Check inside the block. While this process leads, log trouble once at the start, and at each change.
+
+        A process that leads from the start calls `prepare` once. Without `leads`, readiness is only checked on demand.
+        """
+        if self.leads is None:
+            yield
+            return
+        if self.leads():
+            prepare()
+        watching = asyncio.create_task(self._check_periodically(self.leads))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _check_periodically(self, leads: Callable[[], bool]) -> None:
+        logged: str | None = None
+        is_first = True
+        while not self.in_flight.is_shutting_down:
+            reason = await self.check()
+            trouble = None if reason is None else f"not ready: {reason}"
+            if reason is None and not is_first:  # A replica counts as out of reach until it has been asked once.
+                trouble = explain_replica(self.database)
+            if trouble != logged and reason != STOPPING and leads():
+                logger.warning(trouble or "ready again")
+                logged = trouble
+            is_first = False
+            await asyncio.sleep(CHECK_SECONDS)
+
+
+def explain_replica(database: Database) -> str | None:
+    """What is wrong with the replicas; None if all are in use, or there are none."""
+    replica = database.explain_replica()
+    return None if replica in (None, IN_USE) else f"the replica is {replica}"

@@ -1,0 +1,1 @@
+"""Streams of changes: Server-Sent Events, multipart responses, and operations over WebSockets."""

@@ -1,0 +1,46 @@
+"""The WebSocket endpoint: accepts connections from pages that may connect, by a protocol that it speaks."""
+
+from dataclasses import dataclass
+
+from starlette.types import Receive, Scope, Send
+
+from app.errors import Forbidden, ServiceUnavailable
+from app.web.endpoint import GraphQLEndpoint
+from app.web.headers import REQUEST_ID, SECURITY_HEADERS, identify_request, read_headers
+from app.web.responses import RETRY_SECONDS, write_error
+from app.web.streams.messages import PROTOCOL, CloseCode, SocketClosed, write_close
+from app.web.streams.origins import may_connect
+from app.web.streams.sockets import GraphQLSocket
+
+FOREIGN = Forbidden("Pages of this origin may not connect: add it to ATTENDANCE_CORS_ORIGINS.")
+STOPPING = ServiceUnavailable("The service is being stopped; try again shortly.")
+UNKNOWN_PROTOCOL = SocketClosed(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, f"The subprotocol must be {PROTOCOL}.")
+
+
+@dataclass(frozen=True, slots=True)
+class SocketEndpoint:
+    """An ASGI application for WebSockets, beside the endpoint for requests, which runs the operations."""
+
+    endpoint: GraphQLEndpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        headers = read_headers(scope["headers"])
+        request_id = REQUEST_ID, identify_request(headers).request_id.encode()
+        if not may_connect(headers, self.endpoint.cors):
+            await refuse(send, 403, write_error(FOREIGN), request_id)
+        elif self.endpoint.in_flight.is_shutting_down:
+            await refuse(send, 503, write_error(STOPPING), request_id, (b"retry-after", RETRY_SECONDS))
+        elif PROTOCOL not in scope["subprotocols"]:
+            await send({"type": "websocket.accept", "headers": [request_id]})
+            await send(write_close(UNKNOWN_PROTOCOL))
+        else:
+            await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": [request_id]})
+            await GraphQLSocket(self.endpoint, scope, receive, send).run()
+
+
+async def refuse(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    """Answer the upgrade request with an error."""
+    head = [(b"content-type", b"application/json; charset=utf-8"), *SECURITY_HEADERS, *headers]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": head})
+    await send({"type": "websocket.http.response.body", "body": body})
