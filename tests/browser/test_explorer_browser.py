@@ -1,42 +1,35 @@
 """The explorer in a real browser: it works under its policy, and keeps no token.
 
-Runs where ATTENDANCE_BROWSER names a Chromium and playwright is installed (the `browser` extra). Every test also
-fails on any error in the browser's console, a breach of the Content-Security-Policy among them (but see `is_error`).
+Runs where ATTENDANCE_BROWSER names a Chromium and playwright is installed (the `browser` extra). Every test that uses
+`page` also fails on any error in the browser's console, such as a breach of the Content-Security-Policy (but see
+`is_error`).
 """
 
-import importlib.util
 import json
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+import httpx2
 import pytest
 
-BROWSER = os.environ.get("ATTENDANCE_BROWSER")
-if not BROWSER or importlib.util.find_spec("playwright") is None:
-    pytest.skip("needs ATTENDANCE_BROWSER (the path of a Chromium) and playwright", allow_module_level=True)
+from app.web.explorer.graphiql_files import CDN, VENDOR_FOLDER
+from tests.browser.chromium import require_browser
 
-from playwright.sync_api import expect, sync_playwright  # noqa: E402, after the skip
+require_browser()
+
+from playwright.sync_api import expect  # noqa: E402, after the skip
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, Route
 
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 QUERY_EDITOR = ".graphiql-query-editor .CodeMirror"
 HEADER_EDITOR = "section[aria-label='Headers'] .graphiql-editor:not(.hidden) .CodeMirror"
 VARIABLE_EDITOR = "section[aria-label='Variables'] .graphiql-editor:not(.hidden) .CodeMirror"
 ANSWER = ".result-window .CodeMirror"
 PLAY = ".graphiql-execute-button"
 SCROLL_LOCK_DIGEST = "sha256-nzTgYzXYDNe6BAHiiI7NNlfK8n/auuOAhh2t92YvuXo="
+TASKS = ["CheckIn", "NoShows", "BookingHistory", "NextPage", "BulkCheckIn", "Absences"]
 TWO_OPERATIONS = "query A { __typename } query B { __typename }"
 WRITE_DELAY_MILLISECONDS = 800  # GraphiQL waits up to 500 ms before it acts on an edit or stores it.
 
@@ -48,14 +41,6 @@ def is_error(message: "ConsoleMessage") -> bool:
     blocks it, and nothing is lost: the page does not scroll.
     """
     return message.type == "error" and SCROLL_LOCK_DIGEST not in message.text
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -208,13 +193,96 @@ def leave_what_other_explorers_leave(page: "Page") -> None:
     page.evaluate("() => localStorage.setItem('graphiql:shouldPersistHeaders', 'true')")
 
 
-def test_a_query_survives_a_reload_in_its_one_tab(page: "Page", explorer_url: str) -> None:
+def test_a_query_survives_a_reload_in_its_tab(page: "Page", explorer_url: str) -> None:
     page.goto(explorer_url)
     write_editor(page, QUERY_EDITOR, "query Mine { __typename }")
     page.reload()
 
     assert read_editor(page.locator(QUERY_EDITOR)) == "query Mine { __typename }"
-    expect(page.locator(".graphiql-tab")).to_have_count(1)
+    expect(page.locator(".graphiql-tab-button")).to_have_text(["Mine", *TASKS])
+
+
+def test_each_tab_of_a_new_visitor_runs_with_the_token(page: "Page", explorer_url: str) -> None:
+    page.goto(explorer_url)
+    expect(page.locator(".graphiql-tab-button")).to_have_text(["FirstAttendances", *TASKS])
+    for task in TASKS:
+        page.click(f".graphiql-tab-button:text-is('{task}')")
+        answer = run_query(page)
+        assert list(answer) == ["data"], answer
+        assert task in read_editor(page.locator(QUERY_EDITOR))
+    page.reload()
+
+    expect(page.locator(".graphiql-tab-active .graphiql-tab-button")).to_have_text(TASKS[-1])
+    assert TASKS[-1] in read_editor(page.locator(QUERY_EDITOR))
+
+
+def test_the_addresss_query_is_a_tab_before_the_others(page: "Page", explorer_url: str) -> None:
+    page.goto(f"{explorer_url}?{urlencode({'query': 'query Asked { __typename }'})}")
+
+    expect(page.locator(".graphiql-tab-button")).to_have_text(["Asked", "FirstAttendances", *TASKS])
+    assert read_editor(page.locator(QUERY_EDITOR)) == "query Asked { __typename }"
+    assert run_query(page) == {"data": {"__typename": "Query"}}
+
+
+def test_the_address_with_a_slash_leads_to_the_page(page: "Page", explorer_url: str) -> None:
+    page.goto(f"{explorer_url}/")
+
+    assert page.url == explorer_url
+    expect(page.locator(QUERY_EDITOR)).to_be_visible()
+
+
+def test_the_panes_stand_above_each_other_on_a_phone(page: "Page", explorer_url: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(explorer_url)
+    run_query(page)
+    editors, answer = (page.locator(name).bounding_box() for name in (".graphiql-editors", ".graphiql-response"))
+
+    assert editors
+    assert answer
+    assert editors["y"] + editors["height"] <= answer["y"]
+    assert min(editors["width"], answer["width"]) > 340
+    assert min(editors["height"], answer["height"]) > 250
+    assert answer["y"] + answer["height"] <= 844
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_the_documentation_stands_above_the_editors_on_a_phone(page: "Page", explorer_url: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(explorer_url)
+    page.click("[aria-label='Show Documentation Explorer']")
+    docs, editors = (page.locator(name).bounding_box() for name in (".graphiql-plugin", ".graphiql-editors"))
+
+    assert docs
+    assert editors
+    assert docs["width"] > 340
+    assert docs["y"] + docs["height"] <= editors["y"]
+    expect(page.locator("[aria-label='Hide Documentation Explorer']")).to_be_in_viewport()
+
+
+def test_without_its_files_the_page_says_what_is_missing(context: "BrowserContext", unbundled_url: str) -> None:
+    page = context.new_page()
+    page.route(f"{CDN}/**", lambda route: route.abort())
+    page.goto(unbundled_url)
+
+    expect(page.locator("#explorer")).to_contain_text("GraphiQL is not installed with this service")
+    expect(page.locator("#explorer")).to_contain_text("npm")
+    expect(page.locator("#explorer")).not_to_contain_text("Loading")
+
+
+def test_without_its_files_the_page_works_with_those_of_the_cdn(page: "Page", unbundled_url: str) -> None:
+    page.route(f"{CDN}/**", answer_as_the_cdn)
+    page.goto(unbundled_url)
+    expect(page.locator(".graphiql-tab-button")).to_have_text(["FirstAttendances", *TASKS])
+
+    assert list(run_query(page)) == ["data"]
+
+
+def answer_as_the_cdn(route: "Route") -> None:
+    """Answer with the bundled file of that name: the page takes it only if it is the pinned one."""
+    name = route.request.url.rsplit("/", 1)[1]
+    types = {"js": "text/javascript", "css": "text/css"}
+    headers = {"Access-Control-Allow-Origin": "*", "Content-Type": types[name.rsplit(".", 1)[1]]}
+    route.fulfill(body=(VENDOR_FOLDER / name).read_bytes(), headers=headers)
 
 
 def test_the_address_fills_the_editors_and_names_the_operation(page: "Page", explorer_url: str) -> None:
@@ -236,3 +304,35 @@ def test_a_changed_query_is_no_longer_bound_to_the_addresss_operation(page: "Pag
     page.click(PLAY)
 
     expect(page.locator("[role='menuitem']")).to_have_text(["C", "D"])
+
+
+SUBSCRIPTION = (
+    """subscription Live { attendanceChanges { cursor changes { kind attendance { numberOfAttendees } } } }"""
+)
+SET = """mutation Set { setAttendance(input: {
+  bookingId: "924a25da-f3dc-41bc-bf13-fa6c22ee7c6c", sessionId: "live", status: ATTENDED, numberOfAttendees: 31
+}) { attendance { id } } }"""
+
+
+def test_a_subscription_shows_each_event_until_it_is_stopped(page: "Page", explorer_url: str) -> None:
+    page.goto(f"{explorer_url}?{urlencode({'query': SUBSCRIPTION})}")
+    ended: list[Request] = []
+    page.on("requestfailed", lambda request: ended.append(request))
+    page.click(PLAY)
+    expect(page.locator(ANSWER)).to_contain_text('"changes": []')
+    token = read_token(page)
+    with httpx2.Client() as http:
+        headers = {"authorization": f"Bearer {token}"}
+        http.post(explorer_url, json={"query": SET}, headers=headers).raise_for_status()
+    expect(page.locator(ANSWER)).to_contain_text('"numberOfAttendees": 31')
+    assert not ended
+    page.click(PLAY)
+    page.wait_for_timeout(WRITE_DELAY_MILLISECONDS)
+    assert [request.headers["accept"] for request in ended] == ["text/event-stream"]
+
+
+def test_a_subscription_that_is_refused_shows_why(page: "Page", explorer_url: str) -> None:
+    query = 'subscription { attendanceChanges(after: "x") { cursor } }'
+    page.goto(f"{explorer_url}?{urlencode({'query': query})}")
+    page.click(PLAY)
+    expect(page.locator(ANSWER)).to_contain_text("CURSOR_INVALID")

@@ -38,9 +38,9 @@ class Gateway:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Function) -> None:
-    """Skip what needs Node where that is missing, each test by its name."""
+    """Skip what needs Node or a gateway where it is missing. The reason is the same for all, so they are one line."""
     if not NEEDING_NODE.isdisjoint(item.fixturenames) and (reason := explain_absence()) is not None:
-        pytest.skip(f"{item.originalname} {reason}")
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,7 @@ async def gateway(request: pytest.FixtureRequest, subgraph: SubgraphBuilder) -> 
     """Each gateway with the supergraph of each composer, in front of the service on loopback."""
     name, composer = request.param
     # Apollo's own gateway refuses a supergraph that tells of scopes.
-    service = subgraph(federation_scopes="off" if name == "apollo" else "on")
+    service = subgraph() if name == "apollo" else subgraph(federation_scopes="on")
     async with (
         serve(service) as address,
         start_gateway(name, composer, f"{address}/graphql") as url,

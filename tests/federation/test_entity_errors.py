@@ -31,8 +31,12 @@ OF_TYPE: dict[str, Any] = {
 OF_ID: dict[str, Any] = {
     "no id": {"__typename": "Booking"},
     "an id of null": {"__typename": "Attendance", "id": None},
-    "an id that is a number": {"__typename": "Session", "id": 7},
+    "an id that is a fraction": {"__typename": "Session", "id": 7.5},
+    "an id that is a number with a point": {"__typename": "Session", "id": 7.0},
+    "an id beyond 64 bits": {"__typename": "Session", "id": 2**64},
+    "a booking's id that is a number": {"__typename": "Booking", "id": 7},
     "an id that is a boolean": {"__typename": "Booking", "id": True},
+    "a session's id that is a boolean": {"__typename": "Session", "id": False},
     "an id that is a list": {"__typename": "Attendance", "id": [GUID]},
     "an id in another field": {"__typename": "Booking", "_id": GUID},
     "a booking whose id is no GUID": {"__typename": "Booking", "id": "x"},
@@ -68,7 +72,7 @@ async def test_a_malformed_representation_is_null_with_its_own_error_and_the_oth
     ]
     [error] = content["errors"]
     assert error["path"] == ["_entities", 1]
-    argument = "representations.__typename" if case in OF_TYPE else "representations.id"
+    argument = f"representations.1.{'__typename' if case in OF_TYPE else 'id'}"
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
     assert error["message"]
     assert INTERNALS.search(answer.text) is None
@@ -89,12 +93,12 @@ async def test_each_of_several_malformed_representations_has_its_error_at_its_pl
 
 
 async def test_the_error_says_what_is_wrong(client: GraphQLClient) -> None:
-    given = [{"__typename": "Course", "id": "x"}, {"__typename": "Booking", "id": 5}, *represent("Booking", ["x"])]
+    given = [{"__typename": "Course", "id": "x"}, {"__typename": "Booking", "id": 1.5}, *represent("Booking", ["x"])]
     answer = await client.run(QUERY, representations=given)
     assert [error["message"] for error in answer["errors"]] == [
         "A representation has one of Attendance, Booking, Session as its `__typename`.",
-        "A representation of Booking has a text as its `id`.",
-        "`representations.id` takes a GUID such as 01890a5d-ac96-774b-bcce-b302099a8057.",
+        "A representation of Booking has a string as its `id`.",
+        "`representations.2.id` takes a GUID such as 01890a5d-ac96-774b-bcce-b302099a8057.",
     ]
 
 
@@ -126,13 +130,49 @@ async def test_1000_representations_are_taken_and_one_more_is_refused_unread(
 @pytest.mark.parametrize("given", [None, [None], [{"__typename": "Booking", "id": GUID}, None]])
 @pytest.mark.parametrize(("accept", "status"), [(GRAPHQL_RESPONSE, 400), (JSON, 200)])
 async def test_a_null_where_the_type_system_wants_a_representation_refuses_the_request(
-    client: GraphQLClient, given: object, accept: str, status: int
+    client: GraphQLClient, given: list[Any] | None, accept: str, status: int
 ) -> None:
     answer = await client.post(QUERY, {"representations": given}, accept=accept)
     assert answer.status_code == status
     assert answer.json().keys() == {"errors"}
     [error] = answer.json()["errors"]
-    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "representations"}
+    place = "representations" if given is None else f"representations.{len(given) - 1}"
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": place}
+
+
+@pytest.mark.parametrize("key", [0, 7, -3, 2**53 + 1, 2**63 - 1, pytest.param(int("9" * 250), id="250 digits")])
+async def test_a_session_id_that_is_an_integer_is_taken_as_its_digits(
+    client: GraphQLClient, database: RecordingDatabase, site_id: UUID, key: int
+) -> None:
+    await store(database, site_id, [Record(session_id=str(key)), Record(session_id="other")])
+    selection = "... on Session { id attendances { nodes { sessionId } } }"
+    literal = f'{{ _entities(representations: [{{__typename: "Session", id: {key}}}]) {{ {selection} }} }}'
+    expected = [{"id": str(key), "attendances": {"nodes": [{"sessionId": str(key)}]}}]
+    assert (await client.data(literal))["_entities"] == expected
+    if key.bit_length() < 64:
+        given = [{"__typename": "Session", "id": key}]
+        assert (await client.data(write_query(selection), representations=given))["_entities"] == expected
+
+
+@pytest.mark.parametrize("other", ['attendance(id: "x")', 'node(id: "x")'])
+async def test_a_null_beside_entities_leaves_them_as_they_are(
+    client: GraphQLClient, record: Record, other: str
+) -> None:
+    given = [*represent("Attendance", [record.id]), {}, *represent("Booking", [GUID])]
+    query = QUERY.replace("{", f"{{ other: {other} {{ __typename }} ", 1)
+    answer = await client.run(query, representations=given)
+    assert answer["data"] == {
+        "other": None,
+        "_entities": [
+            {"__typename": "Attendance", "id": str(record.id)},
+            None,
+            {"__typename": "Booking", "id": GUID},
+        ],
+    }
+    assert sorted((error["path"], error["extensions"]["argument"]) for error in answer["errors"]) == [
+        (["_entities", 1], "representations.1.__typename"),
+        (["other"], "id"),
+    ]
 
 
 REFUSALS = {

@@ -50,6 +50,8 @@ BAD_ITEMS: list[Any] = [
     {"__typename": "Course", "id": "1"},
     {"__typename": "Booking", "id": "x"},
     {"__typename": "Attendance", "id": 5},
+    {"__typename": "Session", "id": 5},
+    {"__typename": "Session", "id": 5.5},
     {"__typename": "Session", "id": ""},
     {"__typename": "Session"},
     {"id": "a"},
@@ -120,7 +122,14 @@ def shift(error: dict[str, Any], position: int) -> dict[str, Any]:
     """The error of an entity asked for on its own, as that of the same entity at this position."""
     field, first, *below = error["path"]
     assert (field, first) == ("_entities", 0)
-    return {**error, "path": [field, position, *below]}
+    places = "representations.0.", f"representations.{position}."
+    extensions = error["extensions"]
+    return {
+        **error,
+        "path": [field, position, *below],
+        "message": error["message"].replace(*places),
+        "extensions": {**extensions, "argument": extensions["argument"].replace(*places)},
+    }
 
 
 def sort_errors(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,11 +10,13 @@ import pytest
 from click.testing import CliRunner
 from graphql import (
     ConstDirectiveNode,
+    DirectiveDefinitionNode,
     DocumentNode,
     FieldDefinitionNode,
     InterfaceTypeDefinitionNode,
     Node,
     ObjectTypeDefinitionNode,
+    ScalarTypeDefinitionNode,
     SchemaDefinitionNode,
     Visitor,
     parse,
@@ -26,6 +28,7 @@ from graphql.language import REMOVE
 from starlette.applications import Starlette
 
 from app.cli import main
+from app.schema.schema import print_schema
 from tests.federation.conftest import SubgraphBuilder
 from tests.support.entities import represent, write_query
 from tests.support.root_fields import list_root_fields
@@ -33,7 +36,8 @@ from tests.support.service import ALL_SCOPES, GraphQLClient, make_token
 
 SERVICE = "{ _service { sdl } }"
 EXPORTED = (Path(__file__).parents[2] / "schema.graphql").read_text(encoding="utf-8")
-DOCUMENT = parse(EXPORTED)
+WITH_SCOPES = print_schema(scopes=True)
+DOCUMENT = parse(WITH_SCOPES)
 BUILT_IN = {"deprecated", "oneOf", "specifiedBy", "link"}
 SCOPES_DIRECTIVE = "requiresScopes"
 NESTED = {
@@ -114,6 +118,11 @@ async def test_the_schema_is_told_without_a_token_whatever_introspection_is(
     assert ("errors" in await gateway.run("{ __schema { types { name } } }")) == (introspection == "off")
 
 
+def test_scopes_are_told_of_only_where_they_are_switched_on() -> None:
+    assert print_schema() == EXPORTED
+    assert SCOPES_DIRECTIVE not in EXPORTED
+
+
 async def test_the_schema_told_is_the_one_exported(http: httpx2.AsyncClient) -> None:
     assert (await GraphQLClient(http, None).data(SERVICE))["_service"] == {"sdl": EXPORTED}
 
@@ -180,32 +189,44 @@ def test_scopes_leave_alone_what_composition_shares_with_other_subgraphs() -> No
 
 
 async def find_accepted(http: httpx2.AsyncClient, query: str, **variables: Any) -> set[Any]:
-    """The scopes of which each alone lets a query run; None for no scope at all."""
+    """The scopes of which each alone lets an operation run, or be asked for as a stream; None for no scope at all."""
     site = UUID(int=1)
     tokens = {scope: make_token(site, *((scope,) if scope else ())) for scope in (None, *ALL_SCOPES)}
     answers = {scope: await GraphQLClient(http, token).post(query, variables) for scope, token in tokens.items()}
-    assert {answer.status_code for answer in answers.values()} <= {200, 403}
-    return {scope for scope, answer in answers.items() if answer.status_code == 200}
+    assert {answer.status_code for answer in answers.values()} <= {200, 403, 406}
+    return {scope for scope, answer in answers.items() if answer.status_code != 403}
 
 
 class WithoutScopes(Visitor):
-    """Takes the directive away wherever it stands."""
+    """Takes the directive away wherever it stands, with its definition."""
 
     def enter_directive(self, node: ConstDirectiveNode, *_: Any) -> Any:
         return REMOVE if node.name.value == SCOPES_DIRECTIVE else None
+
+    def enter_directive_definition(self, node: DirectiveDefinitionNode, *_: Any) -> Any:
+        return REMOVE if node.name.value == SCOPES_DIRECTIVE else None
+
+    def enter_scalar_type_definition(self, node: ScalarTypeDefinitionNode, *_: Any) -> Any:
+        return REMOVE if node.name.value == "federation__Scope" else None
 
 
 def without_link(document: Node) -> str:
     return print_ast(document).split("{\n  query:", 1)[1]
 
 
-async def test_scopes_can_be_switched_off_with_their_import_and_nothing_else(subgraph: SubgraphBuilder) -> None:
+async def test_without_scopes_their_import_is_missing_and_nothing_else(subgraph: SubgraphBuilder) -> None:
     shown = (await ask(subgraph(federation_scopes="off"), None).data(SERVICE))["_service"]["sdl"]
     document = parse(shown)
     assert SCOPES_DIRECTIVE not in shown
     assert read_link(document) == {**read_link(DOCUMENT), "import": ["@key", "@shareable"]}
     assert without_link(document) == without_link(visit(DOCUMENT, WithoutScopes()))
-    exported = CliRunner().invoke(main, ["schema"], env={"ATTENDANCE_FEDERATION_SCOPES": "off"})
+    assert shown == EXPORTED
+
+
+async def test_scopes_can_be_switched_on(subgraph: SubgraphBuilder) -> None:
+    shown = (await ask(subgraph(federation_scopes="on"), None).data(SERVICE))["_service"]["sdl"]
+    assert shown == WITH_SCOPES
+    exported = CliRunner().invoke(main, ["schema"], env={"ATTENDANCE_FEDERATION_SCOPES": "on"})
     assert exported.stdout == shown
 
 

@@ -18,11 +18,12 @@ async function introspect({ name, url }) {
 
 const own = await Promise.all(['bookings', 'sessions'].map(startSubgraph));
 const all = [{ name: 'attendance', url: serviceUrl }, ...own];
-const { supergraph, errors } = compose(composer, await Promise.all(all.map(introspect)));
+const subgraphs = await Promise.all(all.map(introspect));
+const { supergraph, errors } = compose(composer, subgraphs);
 if (errors) {
   throw new Error(errors.map(({ message }) => message).join('\n'));
 }
-const gateway = await GATEWAYS[gatewayName](supergraph);
+const gateway = await GATEWAYS[gatewayName](supergraph, subgraphs);
 console.log(gateway.url);
 process.stdin.resume();
 await new Promise((resolve) => process.stdin.once('end', resolve));
