@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid5
 
-from benchmarks.data import LARGE_SESSION, RECORDS_A_BOOKING, SITES, Sample
+from benchmarks.baseline import SITES
+from benchmarks.data import LARGE_SESSION, RECORDS_A_BOOKING, Sample
 from benchmarks.statements import KEYSETS
 
 RECORD = "id bookingId sessionId status numberOfAttendees"
@@ -38,6 +39,17 @@ query($booking: ID!) {
   }
 }
 """
+ABSENCES = """
+{
+  absences(minimumMissedShare: 0.2, first: 50) {
+    nodes {
+      booking { id } missedShare summary { total attended notAttended notSet numberOfAttendees attendanceRate }
+    }
+    pageInfo { hasNextPage endCursor }
+    totalCount
+  }
+}
+"""
 ENTITIES = """
 query($representations: [_Any!]!) {
   _entities(representations: $representations) {
@@ -52,6 +64,8 @@ mutation($input: [AttendanceInput!]!) {
   }
 }
 """
+SET = f"mutation($input: AttendanceInput!) {{ setAttendance(input: $input) {{ attendance {{ {RECORD} }} }} }}"
+REFUSED = f"query($first: Int) {{ attendances(first: $first) {PAGE_FIELDS} }}"
 BULK_ITEMS = 100
 # More than requests are on their way at once, so that none waits for the records of another.
 REQUESTS_APART = 50
@@ -64,7 +78,7 @@ class Case:
     """One line of the table: the bodies of both requests, made from a number, and how many to send a round.
 
     `records` is how many of them an answer holds. `goal` is the most that the service may cost, as a multiple of the
-    hand-written endpoint's processor time.
+    hand-written endpoint's processor time. Requests are of so many `sites` in turn.
     """
 
     name: str
@@ -75,6 +89,21 @@ class Case:
     make_operation: MakeBody
     make_plain: MakeBody
     goal: float | None = None
+    sites: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCase:
+    """A request whose answer is an error that names an argument, measured beside a case of the service that succeeds.
+
+    `goal` is the most that it may cost, as a multiple of the other's processor time.
+    """
+
+    title: str
+    argument: str
+    make_operation: MakeBody
+    beside: Case
+    goal: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +119,11 @@ def list_cases(sample: Sample) -> list[Case]:
     """The cases of the service as it is in production, in the order of the table; what writes is last."""
     booking = sample.booking_ids[0]
     return [
-        page_case("page", "page of 50", 6000, goal=1.15),
+        Case("page", "page of 50", "/page", 6000, 50, lambda _: operation(PAGE), lambda _: {}, goal=1.1),
+        pages_of_sites_case(),
         *list_session_cases(),
         page_of_bookings_case(sample),
-        Case(
-            "record",
-            "one record",
-            "/record",
-            9000,
-            1,
-            lambda _: operation(ONE, id=sample.record_id),
-            lambda _: {"id": sample.record_id},
-            goal=1.6,
-        ),
+        record_case(sample),
         Case(
             "summary",
             "totalCount and summary of a booking",
@@ -111,9 +132,30 @@ def list_cases(sample: Sample) -> list[Case]:
             0,
             lambda _: operation(SUMMARY, booking=booking),
             lambda _: {"booking": booking},
+            goal=1.3,
+        ),
+        Case(
+            "absences",
+            "absences: 50 of all bookings of a site",
+            "/absences",
+            80,
+            0,
+            lambda _: operation(ABSENCES),
+            lambda _: {"recorded": 3, "share": 0.2},
+            goal=1.3,
         ),
         entities_case("entities", sample, 100, 900),
         entities_case("entities-1000", sample, 1000, 160),
+        Case(
+            "set",
+            "one set",
+            "/set",
+            3000,
+            1,
+            lambda number: operation(SET, input=make_item(sample, number)),
+            lambda number: make_item(sample, number),
+            goal=1.3,
+        ),
         Case(
             "bulk",
             f"bulk of {BULK_ITEMS}",
@@ -127,13 +169,39 @@ def list_cases(sample: Sample) -> list[Case]:
     ]
 
 
-def page_case(name: str, title: str, requests: int, *, goal: float) -> Case:
-    return Case(name, title, "/page", requests, 50, lambda _: operation(PAGE), lambda _: {}, goal)
+def pages_of_sites_case() -> Case:
+    """Each request is of another site than the one before it."""
+    return Case(
+        "sites",
+        f"the same, {len(SITES)} sites in turn",
+        "/page",
+        6000,
+        50,
+        lambda _: operation(PAGE),
+        lambda number: {"site": number % len(SITES)},
+        goal=1.25,
+        sites=len(SITES),
+    )
 
 
-def reference_case() -> Case:
-    """The page of 50 once more, for a service that compiles no operations."""
-    return page_case("reference", "page of 50 by the reference path", 1500, goal=4)
+def record_case(sample: Sample) -> Case:
+    return Case(
+        "record",
+        "one record",
+        "/record",
+        9000,
+        1,
+        lambda _: operation(ONE, id=sample.record_id),
+        lambda _: {"id": sample.record_id},
+        goal=1.25,
+    )
+
+
+def refused_case(sample: Sample) -> RefusedCase:
+    """A page of more records than one may have."""
+    return RefusedCase(
+        "`first: 101`", "first", lambda _: operation(REFUSED, first=101), beside=record_case(sample), goal=1.5
+    )
 
 
 def list_session_cases() -> list[Case]:
@@ -161,7 +229,7 @@ def session_case(name: str, title: str, query: str, **variables: Any) -> Case:
         100,
         lambda _: operation(query, **variables),
         lambda _: {"sessionId": LARGE_SESSION, "status": "ATTENDED"},
-        goal=1.15,
+        goal=1.1,
     )
 
 
@@ -175,6 +243,7 @@ def page_of_bookings_case(sample: Sample) -> Case:
         100,
         lambda _: operation(PAGE_OF_BOOKINGS, bookings=bookings),
         lambda _: {"bookings": bookings},
+        goal=1.2,
     )
 
 
@@ -189,7 +258,7 @@ def entities_case(name: str, sample: Sample, count: int, requests: int) -> Case:
         count * RECORDS_A_BOOKING,
         lambda _: operation(ENTITIES, representations=representations),
         lambda _: {"bookings": bookings},
-        goal=1.3,
+        goal=1.1,
     )
 
 
@@ -198,14 +267,19 @@ def list_deep_cases(sample: Sample) -> list[DeepCase]:
     return [
         DeepCase(
             order,
-            order_case(order, f"first page by {order}", None),
-            order_case(order, f"page at rank {sample.rank:,} by {order}", sample.cursors[order]),
+            order_case(order, f"first page by {order}"),
+            order_case(
+                order,
+                f"page at rank {sample.rank:,} by {order}",
+                sample.cursors[order],
+                sample.plain_cursors[order],
+            ),
         )
         for order in KEYSETS
     ]
 
 
-def order_case(order: str, title: str, cursor: str | None) -> Case:
+def order_case(order: str, title: str, cursor: str | None = None, plain_cursor: str | None = None) -> Case:
     return Case(
         "deep",
         title,
@@ -213,7 +287,7 @@ def order_case(order: str, title: str, cursor: str | None) -> Case:
         4000,
         50,
         lambda _: operation(PAGE_BY_ORDER, orderBy=[order], after=cursor),
-        lambda _: {"order": order, "after": cursor},
+        lambda _: {"order": order, "after": plain_cursor},
     )
 
 
@@ -223,6 +297,18 @@ def make_items(sample: Sample, number: int) -> Iterator[dict[str, Any]]:
     for booking in sample.booking_ids[: BULK_ITEMS // 2]:
         yield {"bookingId": booking, "sessionId": made, "status": "ATTENDED", "numberOfAttendees": 1}
         yield {"bookingId": booking, "sessionId": changed, "status": "NOT_ATTENDED", "numberOfAttendees": 0}
+
+
+def make_item(sample: Sample, number: int) -> dict[str, Any]:
+    """Every other item is new; the others change what an earlier request has made."""
+    is_new = number % 2 == 0
+    made = number if is_new else number - 1 - REQUESTS_APART
+    return {
+        "bookingId": sample.booking_ids[made % len(sample.booking_ids)],
+        "sessionId": f"benchmark of one {uuid5(SITES[0], str(made))}",
+        "status": "ATTENDED" if is_new else "NOT_ATTENDED",
+        "numberOfAttendees": 1 if is_new else 0,
+    }
 
 
 def operation(query: str, **variables: Any) -> dict[str, Any]:

@@ -29,12 +29,10 @@ def describe_conditions(url: str, settings: Settings) -> list[str]:
         + ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         f"Postgres {postgres_version}, embedded, over a Unix socket: "
         + ", ".join(f"`{name}` {value}" for name, value in postgres_settings.items()),
-        f"service: `attendance serve` with a secret to verify tokens by, else as it comes: a pool of"
-        f" {settings.pool_size} connections, at most {settings.max_running} requests at once, row security"
-        f" {'on' if settings.row_security else 'off'}, compiled operations {'on' if settings.compiled else 'off'}"
-        " (but for the reference path)",
-        "hand-written endpoint: `uvicorn` with a pool of 10 connections, given back without a round trip; garbage"
-        " collector and planner are set as the service sets them",
+        "service: `attendance serve` with a secret to verify tokens by and the pool's size, else as it comes: row"
+        f" security {'on' if settings.row_security else 'off'}",
+        "hand-written endpoint: `uvicorn` with asyncpg's pool, whose connections are given back without a round trip;"
+        " garbage collector and planner are set as the service sets them",
         f"processor time: user and system together, in {clock}; Postgres's is that of its backends, of the workers"
         " that read for them, and of the writer of its log",
     ]

@@ -6,10 +6,15 @@ from uuid import UUID
 
 import asyncpg
 
-from app.database.migrations import migrate, refresh_statistics
+from app.database.migrations import migrate
+from app.database.owner import refresh_statistics
+from app.plan.cursor import plan_cursors
+from app.plan.order import plan_order
+from app.plan.properties import GUID_PROPERTIES
+from app.schema.names import ORDER_KEYS
+from benchmarks.baseline import SITES, write_cursor
 from benchmarks.statements import KEYSETS
 
-SITES = tuple(UUID(int=number + 1) for number in range(4))
 RECORDS_A_BOOKING = 10
 LARGE_SESSION = "the session that every forty-seventh record is of"
 LARGEST_RANK = 200_000
@@ -39,13 +44,14 @@ class Sample:
     """What requests ask for, of the first site.
 
     These are the id of one record, 1,000 bookings, and for each order the cursor of the record at a rank, counted
-    from 1.
+    from 1: the service's, and the hand-written endpoint's.
     """
 
     record_id: str
     booking_ids: tuple[str, ...]
     rank: int
     cursors: Mapping[str, str]
+    plain_cursors: Mapping[str, str]
 
 
 async def fill_database(url: str, records: int) -> Sample:
@@ -70,13 +76,20 @@ async def take_sample(connection: asyncpg.Connection) -> Sample:
     bookings = await connection.fetch(SAMPLE, site, RECORDS_A_BOOKING)
     count = await connection.fetchval("SELECT count(*) FROM attendance WHERE site_id = $1", site)
     rank = min(LARGEST_RANK, count * 4 // 5)
-    cursors = {order: await find_cursor(connection, order, rank) for order in KEYSETS}
-    return Sample(record_id, tuple(row[0] for row in bookings), rank, cursors)
+    rows = {order: await find_row(connection, order, rank) for order in KEYSETS}
+    cursors = {order: encode_position(order, row) for order, row in rows.items()}
+    plain_cursors = {order: write_cursor(row, KEYSETS[order].keys) for order, row in rows.items()}
+    return Sample(record_id, tuple(row[0] for row in bookings), rank, cursors, plain_cursors)
 
 
-async def find_cursor(connection: asyncpg.Connection, order: str, rank: int) -> str:
-    """The cursor of the record at a rank, looked up by counting."""
-    keyset = KEYSETS[order]
-    statement = f"{keyset.first.rpartition(' LIMIT ')[0]} LIMIT 1 OFFSET $2"
-    row = await connection.fetchrow(statement, SITES[0], rank - 1)
-    return keyset.codec.encode(tuple(row[index] for index in keyset.key_indexes))
+async def find_row(connection: asyncpg.Connection, order: str, rank: int) -> asyncpg.Record:
+    """The record at a rank, found by counting."""
+    statement = f"{KEYSETS[order].first.rpartition(' LIMIT ')[0]} LIMIT 1 OFFSET $2"
+    return await connection.fetchrow(statement, SITES[0], rank - 1)
+
+
+def encode_position(order: str, row: asyncpg.Record) -> str:
+    """The service's cursor of a record."""
+    keys = plan_order([ORDER_KEYS[order]])
+    values = [UUID(row[each.of]) if each.of in GUID_PROPERTIES else row[each.of] for each in keys]
+    return plan_cursors(keys, None, None).encode(tuple(values))

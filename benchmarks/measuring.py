@@ -22,12 +22,16 @@ ListBackends = Callable[[], Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One kind of request to one server; `token` is empty where it asks for none."""
+    """One kind of request to one server; requests take the tokens in turn, those to a server without tokens none.
+
+    `argument` is what the error of its answers names; None where they have no error.
+    """
 
     server: Server
     path: str
-    token: str
+    tokens: Sequence[str]
     make_body: MakeBody
+    argument: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ class Load:
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{self.probe.server.name}{self.probe.path} was answered by an error")
+            outcome = "by an error" if self.probe.argument is None else "without an error"
+            raise RuntimeError(f"{self.probe.server.name}{self.probe.path} was answered {outcome}")
         self.server_cpu += count_used(server_before)
         self.postgres_cpu += count_used(postgres_before)
         times = orjson.loads(answer)
@@ -124,12 +129,13 @@ def measure_probes(
 @contextmanager
 def run_load(probe: Probe, first_number: int) -> Iterator[Load]:
     """A process for the requests of a probe, which are made from the numbers from the first on."""
-    header = f"Authorization: Bearer {probe.token}\r\n" if probe.token else ""
+    headers = [f"Authorization: Bearer {token}\r\n" for token in probe.tokens] or [""]
+    expected = "data" if probe.argument is None else "errors"
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.load", str(probe.server.port), probe.path, str(CONNECTIONS)],
+        [sys.executable, "-m", "benchmarks.load", str(probe.server.port), probe.path, str(CONNECTIONS), expected],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "BENCHMARK_HEADERS": header},
+        env={**os.environ, "BENCHMARK_HEADERS": orjson.dumps(headers).decode()},
     )
     try:
         yield Load(probe, process, iter(range(first_number, first_number + NUMBERS_A_PROBE)))

@@ -17,7 +17,7 @@ STOP_SECONDS = 30.0
 SERVICE = (sys.executable, "-c", "from app.cli import main; main()", "serve")
 HAND_WRITTEN = (
     *(sys.executable, "-m", "uvicorn", "benchmarks.baseline:application"),
-    *("--no-access-log", "--no-server-header"),
+    *("--no-access-log", "--no-server-header", "--timeout-keep-alive", "75"),
 )
 
 

@@ -3,20 +3,26 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import click
 
 from app.settings import Settings
-from app.web.tokens import issue_token
-from benchmarks.cases import Case, DeepCase, list_cases, list_deep_cases, reference_case
-from benchmarks.data import SITES, Sample, fill_database
-from benchmarks.measuring import Probe, Ratio, Round, compare_rounds, measure_probes
+from app.web.auth.tokens import issue_token
+from benchmarks.baseline import SITES
+from benchmarks.cases import Case, DeepCase, RefusedCase, list_cases, list_deep_cases, refused_case
+from benchmarks.data import Sample, fill_database
+from benchmarks.delivery import DeliveryLine, measure_delivery
+from benchmarks.measuring import CONNECTIONS, Probe, Ratio, Round, compare_rounds, measure_probes
+from benchmarks.observing import ObservingLine, measure_observing
+from benchmarks.pool import PoolLine, measure_pools
 from benchmarks.processes import HAND_WRITTEN, SERVICE, Server, run_server
+from benchmarks.stages import StageColumn, measure_stages
 from benchmarks.transfer import TransferLine, measure_transfer
-from benchmarks.verifying import verify_answers
+from benchmarks.verifying import verify_answers, verify_refusal
 
 SECRET = "the secret of the benchmarks, which guards nothing"  # noqa: S105
 SCOPES = ("SCOPE.DC-BOOKINGS.MANAGE-BOOKINGS",)
@@ -26,18 +32,24 @@ SELECT pid FROM pg_stat_activity
 WHERE backend_type IN ('client backend', 'io worker', 'walwriter') AND pid <> pg_backend_pid()
 """
 GRAPHQL_PATH = "/graphql"
-DEEP, REFERENCE, TRANSFER = "deep", "reference", "transfer"
+DEEP, REFUSED = "deep", "refused"
+TRANSFER, OBSERVING, POOL, STAGES, DELIVERY = "transfer", "observing", "pool", "stages", "delivery"
+WITHOUT_SERVERS = {TRANSFER, OBSERVING, POOL, STAGES, DELIVERY}
+WRITES = ("set", "bulk")
+# Larger and smaller than the number of clients, who wait for connections then.
+POOL_SIZES = (10, 4)
 GROUPS = (
-    *("page", "page-100", "page-100-literals", DEEP, "in", "record", "summary", "entities", "entities-1000", "bulk"),
-    *(REFERENCE, TRANSFER),
+    *("page", "sites", "page-100", "page-100-literals", DEEP, "in", "record", REFUSED, "summary"),
+    *("absences", "entities", "entities-1000", *WRITES, TRANSFER, OBSERVING, POOL, STAGES, DELIVERY),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A case's rounds on the service and on the hand-written endpoint."""
+    """A case's rounds on the service and on the hand-written endpoint, both with a pool of this size."""
 
     case: Case
+    pool_size: int
     service: Sequence[Round]
     plain: Sequence[Round]
 
@@ -66,13 +78,32 @@ class DeepLine:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """The rounds of a request that is refused, and those of the service's request that it is measured beside."""
+
+    case: RefusedCase
+    refused: Sequence[Round]
+    beside: Sequence[Round]
+
+    @property
+    def ratio(self) -> Ratio:
+        """Server processor time, as a multiple of the other's."""
+        return compare_rounds([each.server_cpu for each in self.refused], [each.server_cpu for each in self.beside])
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """What a run has measured; nothing of a group that was not asked for."""
 
     sample: Sample
     lines: Sequence[Line]
+    refused_lines: Sequence[RefusedLine]
     deep_lines: Sequence[DeepLine]
     transfer: Sequence[TransferLine]
+    observing: Sequence[ObservingLine] = ()
+    pool: Sequence[PoolLine] = ()
+    stages: Sequence[StageColumn] = ()
+    delivery: Sequence[DeliveryLine] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +112,39 @@ class Stand:
 
     service: Server
     plain: Server
-    token: str
+    tokens: Sequence[str]
     list_backends: Callable[[], list[int]]
     rounds: int
+    pool_size: int
 
     def measure_case(self, case: Case) -> Line:
         service, plain = self._measure([case])
-        return Line(case, service, plain)
+        return Line(case, self.pool_size, service, plain)
 
     def measure_deep_case(self, case: DeepCase) -> DeepLine:
         """All four in the same rounds."""
         first, first_plain, deep, deep_plain = self._measure([case.first, case.deep])
-        return DeepLine(case.order, Line(case.first, first, first_plain), Line(case.deep, deep, deep_plain))
+        size = self.pool_size
+        return DeepLine(case.order, Line(case.first, size, first, first_plain), Line(case.deep, size, deep, deep_plain))
+
+    def measure_refused_case(self, case: RefusedCase) -> RefusedLine:
+        probes = self.verify_refused_case(case)
+        click.echo(f"measuring {case.title} beside {case.beside.title} ...", err=True)
+        refused, beside = measure_probes(probes, case.beside.requests, self.list_backends, self.rounds)
+        return RefusedLine(case, refused, beside)
+
+    def verify_refused_case(self, case: RefusedCase) -> tuple[Probe, Probe]:
+        """The request that is refused, and the one beside it, both to the service."""
+        refused = Probe(self.service, GRAPHQL_PATH, self.tokens[:1], case.make_operation, case.argument)
+        verify_refusal(refused)
+        return refused, self.verify_case(case.beside)[0]
 
     def verify_case(self, case: Case) -> tuple[Probe, Probe]:
         """The case for the service and for the hand-written endpoint, which have answered it alike."""
-        service = Probe(self.service, GRAPHQL_PATH, self.token, case.make_operation)
-        plain = Probe(self.plain, case.path, "", case.make_plain)
-        verify_answers(case.title, (service, plain), case.records)
+        service = Probe(self.service, GRAPHQL_PATH, self.tokens[: case.sites], case.make_operation)
+        plain = Probe(self.plain, case.path, (), case.make_plain)
+        for number in range(case.sites):
+            verify_answers(case.title, (service, plain), case.records, number)
         return service, plain
 
     def _measure(self, cases: Sequence[Case]) -> list[list[Round]]:
@@ -112,34 +158,44 @@ def run_groups(url: str, data_dir: Path, groups: Collection[str], records: int, 
     """Measure the groups on a database of so many records, which is filled for them."""
     click.echo(f"filling the database with {records:,} records ...", err=True)
     sample = asyncio.run(fill_database(url, records))
+    lines: list[Line] = []
+    refused_lines, deep_lines = [], []
+    cases = [case for case in list_cases(sample) if case.name in groups]
     settings = Settings(database_url=url, data_dir=data_dir, jwt_secret=SECRET)
-    lines, deep_lines = [], []
-    if set(groups) - {TRANSFER}:
-        *reads, bulk = list_cases(sample)
-        with run_stand(settings, rounds) as stand:
-            lines += [stand.measure_case(case) for case in reads if case.name in groups]
-            if REFERENCE in groups:
-                with run_service(replace(settings, compiled=False), REFERENCE) as reference:
-                    lines.append(replace(stand, service=reference).measure_case(reference_case()))
-            if DEEP in groups:
+    for pool_size in POOL_SIZES if set(groups) - WITHOUT_SERVERS else ():
+        stand_settings = Settings(database_url=url, data_dir=data_dir, jwt_secret=SECRET, pool_size=pool_size)
+        with run_stand(stand_settings, rounds) as stand:
+            lines += [stand.measure_case(case) for case in cases if case.name not in WRITES]
+            if REFUSED in groups and pool_size > CONNECTIONS:
+                refused_lines.append(stand.measure_refused_case(refused_case(sample)))
+            if DEEP in groups and pool_size > CONNECTIONS:
                 deep_lines += [stand.measure_deep_case(case) for case in list_deep_cases(sample)]
-            lines += [line.deep for line in deep_lines]
-            if bulk.name in groups:
-                lines.append(stand.measure_case(bulk))
+            lines += [stand.measure_case(case) for case in cases if case.name in WRITES]
+    lines += [line.deep for line in deep_lines]
     transfer = measure_transfer(url, data_dir) if TRANSFER in groups else []
-    return Results(sample, lines, deep_lines, transfer)
+    observing: Sequence[ObservingLine] = ()
+    if OBSERVING in groups:
+        observing = measure_observing(settings, make_token(settings), rounds)
+    pool = measure_pools(url, rounds) if POOL in groups else ()
+    stages = measure_stages(settings, list_cases(sample), make_token(settings), rounds) if STAGES in groups else ()
+    delivery = measure_delivery(settings, make_token(settings)) if DELIVERY in groups else ()
+    return Results(sample, lines, refused_lines, deep_lines, transfer, observing, pool, stages, delivery)
 
 
 @contextmanager
 def run_stand(settings: Settings, rounds: int) -> Iterator[Stand]:
     assert settings.database_url is not None
-    token = issue_token(settings, SITES[0], SCOPES, hours=24)
+    tokens = [make_token(settings, site) for site in SITES]
     environ, log = settings.as_environment(), settings.data_dir / "hand-written.log"
     with (
         run_service(settings, "service") as service,
         run_server("hand-written", HAND_WRITTEN, environ, log) as plain,
     ):
-        yield Stand(service, plain, token, backends_of(settings.database_url), rounds)
+        yield Stand(service, plain, tokens, backends_of(settings.database_url), rounds, settings.pool_size)
+
+
+def make_token(settings: Settings, site_id: UUID = SITES[0]) -> str:
+    return issue_token(settings, site_id, SCOPES, hours=24)
 
 
 @contextmanager

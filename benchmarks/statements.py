@@ -2,58 +2,48 @@
 
 from dataclasses import dataclass
 
-from app.plan.cursor import CursorCodec, plan_cursors
-from app.plan.order import OrderKey, plan_order
-from app.schema.names import ORDER_KEYS
-
-COLUMNS = "id, booking_id, session_id, status, number_of_attendees"
-COLUMN_NAMES = tuple(COLUMNS.split(", "))
+RECORD_COLUMNS = "id::text, booking_id::text, session_id, status, number_of_attendees"
+COLUMN_NAMES = ("id", "booking_id", "session_id", "status", "number_of_attendees")
 
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """One order: its first page, the page behind a position, and its cursors.
-
-    `key_indexes` are the places of the order's keys in a row.
-    """
+    """One order: its first page, the page after a position, and the places of the order's keys in a row."""
 
     first: str
     following: str
-    codec: CursorCodec
-    key_indexes: tuple[int, ...]
+    keys: tuple[int, ...]
 
 
-def build_keyset(key: OrderKey, columns: str, position: str) -> Keyset:
+def build_keyset(*columns: str, position: str) -> Keyset:
     """An order by the columns, whose values at a cursor are those of the position."""
-    order = plan_order([key])
-    select = f"SELECT {COLUMNS} FROM attendance WHERE site_id = $1"  # noqa: S608 (constants)
-    tail = f"ORDER BY {columns} LIMIT 51"
+    # Qualified names: `id` alone would be the output, which is a text.
+    order = ", ".join(f"attendance.{column}" for column in columns)
+    select = f"SELECT {RECORD_COLUMNS} FROM attendance WHERE site_id = $1"  # noqa: S608 (constants)
     return Keyset(
-        first=f"{select} {tail}",
-        following=f"{select} AND ({columns}) > ({position}) {tail}",
-        codec=plan_cursors(order, None, None),
-        key_indexes=tuple(COLUMN_NAMES.index(each.of.value) for each in order),
+        first=f"{select} ORDER BY {order} LIMIT 51",
+        following=f"{select} AND ({order}) > ({position}) ORDER BY {order} LIMIT 51",
+        keys=tuple(COLUMN_NAMES.index(column.removesuffix("_descending")) for column in columns),
     )
 
 
-POSITIONS = {
-    "ID_ASC": ("id", "$2"),
-    "BOOKING_ID_ASC": ("booking_id, id", "$2, $3"),
-    "SESSION_ID_ASC": ("session_id, id", "$2, $3"),
-    "STATUS_ASC": ("status, id", "$2, $3"),
-    "NUMBER_OF_ATTENDEES_ASC": ("number_of_attendees, id", "$2, $3"),
-    "NUMBER_OF_ATTENDEES_DESC": ("number_of_attendees_descending, id", "-$2::integer, $3"),
+KEYSETS = {
+    "ID_ASC": build_keyset("id", position="$2"),
+    "BOOKING_ID_ASC": build_keyset("booking_id", "id", position="$2, $3"),
+    "SESSION_ID_ASC": build_keyset("session_id", "id", position="$2, $3"),
+    "STATUS_ASC": build_keyset("status", "id", position="$2, $3"),
+    "NUMBER_OF_ATTENDEES_ASC": build_keyset("number_of_attendees", "id", position="$2::text::integer, $3"),
+    "NUMBER_OF_ATTENDEES_DESC": build_keyset("number_of_attendees_descending", "id", position="-$2::text::integer, $3"),
 }
-KEYSETS = {name: build_keyset(key, *POSITIONS[name]) for name, key in ORDER_KEYS.items()}
 
-PAGE_OF_SESSION = """
-SELECT id, booking_id, session_id, status, number_of_attendees
-FROM attendance WHERE site_id = $1 AND session_id = $2 AND status = $3 ORDER BY id LIMIT 101
-"""
-PAGE_OF_BOOKINGS = """
-SELECT id, booking_id, session_id, status, number_of_attendees
-FROM attendance WHERE site_id = $1 AND booking_id = ANY($2::uuid[]) ORDER BY id LIMIT 101
-"""
+PAGE_OF_SESSION = f"""
+SELECT {RECORD_COLUMNS}
+FROM attendance WHERE site_id = $1 AND session_id = $2 AND status = $3 ORDER BY attendance.id LIMIT 101
+"""  # noqa: S608 (constants)
+PAGE_OF_BOOKINGS = f"""
+SELECT {RECORD_COLUMNS}
+FROM attendance WHERE site_id = $1 AND booking_id = ANY($2::uuid[]) ORDER BY attendance.id LIMIT 101
+"""  # noqa: S608 (constants)
 RECORD = """
 SELECT id::text, booking_id::text, session_id, status, number_of_attendees
 FROM attendance WHERE site_id = $1 AND id = $2
@@ -63,8 +53,25 @@ SELECT count(*),
     count(*) FILTER (WHERE status = 'ATTENDED'),
     count(*) FILTER (WHERE status = 'NOT_ATTENDED'),
     count(*) FILTER (WHERE status = 'NOT_SET'),
-    coalesce(sum(number_of_attendees), 0)
+    coalesce(sum(number_of_attendees) FILTER (WHERE status = 'ATTENDED'), 0)
 FROM attendance WHERE site_id = $1 AND booking_id = $2
+"""
+ABSENCES = """
+SELECT booking_id::text, total, attended, not_attended, not_set, attendees, share, count(*) OVER ()
+FROM (
+    SELECT *, not_attended::double precision / nullif(attended + not_attended, 0) AS share
+    FROM (
+        SELECT booking_id,
+            count(*) AS total,
+            count(*) FILTER (WHERE status = 'ATTENDED') AS attended,
+            count(*) FILTER (WHERE status = 'NOT_ATTENDED') AS not_attended,
+            count(*) FILTER (WHERE status = 'NOT_SET') AS not_set,
+            coalesce(sum(number_of_attendees) FILTER (WHERE status = 'ATTENDED'), 0) AS attendees
+        FROM attendance WHERE site_id = $1 GROUP BY booking_id
+    ) AS counted
+) AS shares
+WHERE attended + not_attended >= $2 AND share >= $3
+ORDER BY share DESC, not_attended DESC, shares.booking_id LIMIT 51
 """
 ENTITIES = """
 SELECT wanted.position, page.*
@@ -73,6 +80,14 @@ CROSS JOIN LATERAL (
     SELECT id::text, session_id, status FROM attendance
     WHERE site_id = $1 AND booking_id = wanted.id ORDER BY attendance.id LIMIT 10
 ) AS page
+"""
+SET = """
+INSERT INTO attendance AS stored
+    (site_id, id, booking_id, session_id, status, number_of_attendees, created_at, updated_at)
+VALUES ($1, $3, $4, $5, $6, $7, $2, $2)
+ON CONFLICT (site_id, booking_id, session_id) DO UPDATE
+SET status = excluded.status, number_of_attendees = excluded.number_of_attendees, updated_at = excluded.updated_at
+RETURNING id::text, booking_id::text, session_id, status, number_of_attendees
 """
 BULK = """
 INSERT INTO attendance AS stored

@@ -6,22 +6,30 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from prometheus_client import values
 
 from app.settings import Settings
+from benchmarks import delivery, observing, pool, stages
 from benchmarks.__main__ import FEWEST_RECORDS, main
-from benchmarks.cases import list_cases, list_deep_cases, reference_case
+from benchmarks.cases import REQUESTS_APART, list_cases, list_deep_cases, make_item, refused_case
 from benchmarks.data import Sample, fill_database
+from benchmarks.delivery import DeliveryLine
 from benchmarks.measuring import Round, measure_probes
+from benchmarks.observing import ObservingLine, measure_observing
+from benchmarks.pool import BARE, PoolLine, measure_pools
 from benchmarks.processes import count_used, list_family, read_cpu
 from benchmarks.report import render_report
-from benchmarks.running import GROUPS, SECRET, DeepLine, Line, Results, Stand, run_stand
+from benchmarks.running import GROUPS, SECRET, DeepLine, Line, RefusedLine, Results, Stand, make_token, run_stand
+from benchmarks.stage_clock import STAGES
+from benchmarks.stages import measure_stages
 from benchmarks.statements import KEYSETS
 from benchmarks.verifying import fetch_data
 
-SAMPLE = Sample("", ("",) * 1000, 200_000, dict.fromkeys(KEYSETS, "cursor"))
+SAMPLE = Sample("", ("",) * 1000, 200_000, dict.fromkeys(KEYSETS, "cursor"), dict.fromkeys(KEYSETS, "cursor"))
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +50,47 @@ def test_the_service_and_the_hand_written_endpoint_answer_every_case_alike(
     deep_cases = list_deep_cases(sample)
     assert len(deep_cases) == 6
     pages = [page for deep in deep_cases for page in (deep.first, deep.deep)]
-    for case in [*list_cases(sample), reference_case(), *pages]:
+    for case in [*list_cases(sample), *pages]:
         stand.verify_case(case)
+
+
+def test_the_hand_written_endpoint_has_no_code_of_the_service() -> None:
+    loaded = "import sys, benchmarks.baseline\nprint([name for name in sys.modules if name.split('.')[0] == 'app'])"
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True).stdout == b"[]\n"
+
+
+def test_each_group_is_a_case_of_its_own() -> None:
+    assert {case.name for case in list_cases(SAMPLE)} == set(GROUPS) - {
+        "deep",
+        "refused",
+        "transfer",
+        "observing",
+        "pool",
+        "stages",
+        "delivery",
+    }
+
+
+def test_every_other_single_set_changes_what_an_earlier_one_has_made() -> None:
+    sample = replace(SAMPLE, booking_ids=("a", "b", "c"))
+    made = [make_item(sample, number) for number in range(200)]
+    keys = [(item["bookingId"], item["sessionId"]) for item in made]
+    assert len(set(keys[::2])) == 100
+    assert all(key in keys[:number] for number, key in enumerate(keys) if number % 2 and number > REQUESTS_APART)
+
+
+def test_a_refused_argument_is_measured_beside_one_record(sample_and_stand: tuple[Sample, Stand]) -> None:
+    sample, stand = sample_and_stand
+    case = refused_case(sample)
+    refused, record = measure_probes(stand.verify_refused_case(case), 100, stand.list_backends, rounds=1)
+    assert refused[0].postgres_cpu < record[0].postgres_cpu
+    for wrong in (
+        replace(case, argument="last"),
+        replace(case, make_operation=case.beside.make_operation),
+        replace(case, make_operation=lambda _: {"query": "{ nothing }"}),
+    ):
+        with pytest.raises(RuntimeError, match="service/graphql: "):
+            stand.verify_refused_case(wrong)
 
 
 def test_a_deep_page_begins_behind_the_record_at_its_rank(sample_and_stand: tuple[Sample, Stand]) -> None:
@@ -84,6 +131,41 @@ def test_an_answer_with_errors_ends_the_measuring(sample_and_stand: tuple[Sample
     broken = replace(service, make_body=lambda _: {"query": "{ nothing }"})
     with pytest.raises(RuntimeError, match="answered by an error"):
         measure_probes([broken], 10, stand.list_backends, rounds=1)
+    with pytest.raises(RuntimeError, match="answered without an error"):
+        measure_probes([replace(service, argument="first")], 10, stand.list_backends, rounds=1)
+
+
+def test_what_observing_costs_is_part_of_the_page(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observing, "TURNS_A_ROUND", 1)
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)  # What is shared counts elsewhere from then on.
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    settings = Settings(database_url=database_url, data_dir=tmp_path, jwt_secret=SECRET)
+    lines = measure_observing(settings, make_token(settings), rounds=1)
+    assert len(lines) == 3
+    assert all(0 < line.observing < line.page for line in lines)
+    assert (tmp_path / "observing.log").read_bytes().count(b"\n") == 2 * observing.PAGES_A_TURN
+
+
+def test_each_way_to_send_a_statement_is_measured(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "TURNS_A_ROUND", 2)
+    monkeypatch.setattr(pool, "STATEMENTS_A_TURN", 10)
+    lines = measure_pools(database_url, rounds=2)
+    assert lines[0].title == BARE
+    assert [len(line.microseconds) for line in lines] == [2] * 5
+    assert all(line.median > 0 for line in lines)
+
+
+def test_deliveries_are_measured_on_both_processes(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "SETS", 10)
+    monkeypatch.setattr(delivery, "CROWD", 20)
+    settings = Settings(database_url=database_url, data_dir=tmp_path, jwt_secret=SECRET)
+    lines = delivery.measure_delivery(settings, make_token(settings))
+    assert [len(line.milliseconds) for line in lines] == [10, 10, 2, 2]
+    assert all(0 < line.median <= line.p95 < delivery.WAIT_SECONDS * 1000 for line in lines)
 
 
 def test_processor_time_is_that_of_a_process_and_all_below_it() -> None:
@@ -121,20 +203,47 @@ def test_the_report_names_goals_and_those_that_are_missed() -> None:
     page = next(case for case in list_cases(SAMPLE) if case.name == "page")
     deep = next(deep for deep in list_deep_cases(SAMPLE) if deep.order == "ID_ASC")
     one, two = [make_round(1.0), make_round(2.0), make_round(4.0)], [make_round(1.0)] * 3
-    lines = [Line(page, one, two)]
-    deep_lines = [DeepLine("ID_ASC", Line(deep.first, two, two), Line(deep.deep, one, two))]
-    report = render_report(Results(SAMPLE, lines, deep_lines, []), ["a condition"], records=1000, rounds=3)
-    assert "| page of 50 | 2.000 / 1.000 | **2.00** | 1.00 to 4.00 | 1.15 |" in report
+    lines = [Line(page, 10, one, two)]
+    deep_lines = [DeepLine("ID_ASC", Line(deep.first, 10, two, two), Line(deep.deep, 10, one, two))]
+    refused_lines = [RefusedLine(refused_case(SAMPLE), one, two)]
+    results = Results(SAMPLE, lines, refused_lines, deep_lines, [])
+    report = render_report(results, ["a condition"], records=1000, rounds=3)
+    assert "| page of 50 | 10 | 2.000 / 1.000 | **2.00** | 1.00 to 4.00 | 1.10 |" in report
+    assert "| `first: 101` | 2.000 | 1.000 | **2.00** | 1.00 to 4.00 | 1.50 |" in report
     assert "| `ID_ASC` | 2.000 / 2.000 | 4.000 / 2.000 | **2.00** | 1.00 to 4.00 | 1.15 | 1.00 |" in report
     assert (
-        "Above the goal:\n\n- page of 50: 2.000\n- page at rank 200,000 by ID_ASC, beside the first page: 2.000\n"
-        in report
+        "Above the goal:\n\n- page of 50, pool of 10: 2.000\n- `first: 101`, beside one record: 2.000\n"
+        "- page at rank 200,000 by ID_ASC, beside the first page: 2.000\n" in report
     )
     assert "- a condition\n" in report
-    kept = render_report(Results(SAMPLE, [Line(page, two, two)], [], []), [], records=1000, rounds=3)
+    assert "observing" not in report
+    beside = [ObservingLine("metrics", page=100.0, observing=2.5)]
+    pools = [PoolLine(BARE, [10.0, 12.0, 14.0]), PoolLine("a pool", [38.0, 39.0, 41.0])]
+    report = render_report(Results(SAMPLE, [], [], [], [], beside, pools), [], records=1000, rounds=3)
+    assert "| metrics | 100 | 2.5 | **2.5%** | 3% |" in report
+    assert "| a pool | 39.0 | +27.0 |" in report
+    deliveries = [DeliveryLine("a stream", [10.0, 20.0, 60.0], goal=50)]
+    report = render_report(Results(SAMPLE, [], [], [], [], delivery=deliveries), [], records=1000, rounds=3)
+    assert "| a stream | **20** | 56 | 60 | 50 |" in report
+    kept = render_report(Results(SAMPLE, [Line(page, 10, two, two)], [], [], []), [], records=1000, rounds=3)
     assert "Every goal is met." in kept
 
 
 def make_round(cpu: float) -> Round:
     """As much time of the server as of Postgres."""
     return Round(server_cpu=cpu, postgres_cpu=cpu, rate=1.0, p50=1.0, p99=1.0)
+
+
+def test_each_stage_of_a_request_is_measured(
+    sample_and_stand: tuple[Sample, Stand], database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample, _ = sample_and_stand
+    monkeypatch.setattr(stages, "TURNS_A_ROUND", 1)
+    monkeypatch.setattr(stages, "REQUESTS_A_TURN", 20)
+    settings = Settings(database_url=database_url, data_dir=tmp_path, jwt_secret=SECRET)
+    cases = [case for case in list_cases(sample) if case.name == "record"]
+    [column] = measure_stages(settings, cases, make_token(settings), rounds=1)
+    assert [stage for stage in STAGES if column.stages[stage] <= 0] == []
+    assert sum(column.stages.values()) == pytest.approx(column.total)
+    report = render_report(Results(SAMPLE, [], [], [], [], stages=[column]), [], records=1000, rounds=3)
+    assert f"| driver | {column.stages['driver']:.1f} |" in report
