@@ -1,4 +1,4 @@
-"""Takes docs/graphiql.png: the explorer with its first query and the answer. `python docs/screenshot.py [URL]`.
+"""Takes docs/pages.png: the start page beside GraphiQL with a query and its answer. `python docs/screenshot.py [URL]`.
 
 Without a URL it starts `attendance demo` for the time of the picture. Needs the `browser` extra and a Chromium:
 ATTENDANCE_BROWSER names it, else it is looked for on PATH.
@@ -12,14 +12,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
-PICTURE = Path(__file__).with_name("graphiql.png")
-WINDOW = ViewportSize(width=1280, height=800)
+PICTURE = Path(__file__).with_name("pages.png")
+WINDOW = ViewportSize(width=960, height=800)
+MARGIN_PIXELS = 16
+PICTURE_SIZE = ViewportSize(width=2 * WINDOW["width"] + MARGIN_PIXELS, height=WINDOW["height"])
 START_SECONDS = 60
 QUIET = (
     "--no-sandbox",
@@ -42,7 +45,7 @@ def main(arguments: list[str]) -> None:
 
 @contextmanager
 def run_demo() -> Iterator[str]:
-    """The page's address while `attendance demo` runs on a free port."""
+    """GraphiQL's address while `attendance demo` runs on a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -75,19 +78,34 @@ def wait_until_answered(url: str, demo: "subprocess.Popen[bytes]") -> None:
 
 
 def take_picture(url: str) -> None:
-    """Run the page's first query in a browser and save what is to be seen."""
+    """Show both pages in a browser and save what is to be seen, side by side. `url` is GraphiQL's address."""
     chromium = os.environ.get("ATTENDANCE_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        page = browser.new_page(viewport=WINDOW, color_scheme="light")
-        page.goto(url)
-        page.click(".graphiql-execute-button")
-        expect(page.locator(".result-window")).to_contain_text('"data"')
-        page.mouse.move(WINDOW["width"] / 2, WINDOW["height"] - 2)
-        page.wait_for_load_state("networkidle")
-        page.screenshot(path=PICTURE)
+        pictures = [show_absences(browser, url.removesuffix("graphql")), show_answer(browser, url)]
+        tags = "".join(f'<img src="data:image/png;base64,{b64encode(picture).decode()}">' for picture in pictures)
+        page = browser.new_page(viewport=PICTURE_SIZE)
+        page.set_content(f'<body style="margin: 0; display: flex; justify-content: space-between">{tags}</body>')
+        page.screenshot(path=PICTURE, omit_background=True)
         browser.close()
     print(PICTURE)
+
+
+def show_absences(browser: Browser, url: str) -> bytes:
+    page = browser.new_page(viewport=WINDOW, color_scheme="light")
+    page.goto(f"{url}#absences")
+    expect(page.locator("tbody tr").first).to_be_visible()
+    return page.screenshot()
+
+
+def show_answer(browser: Browser, url: str) -> bytes:
+    page = browser.new_page(viewport=WINDOW, color_scheme="light")
+    page.goto(url)
+    page.click(".graphiql-execute-button")
+    expect(page.locator(".result-window")).to_contain_text('"data"')
+    page.mouse.move(WINDOW["width"] / 2, WINDOW["height"] - 2)
+    page.wait_for_load_state("networkidle")
+    return page.screenshot()
 
 
 if __name__ == "__main__":
