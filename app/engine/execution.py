@@ -1,7 +1,7 @@
 """Runs a compiled operation: its fields are planned, fetched and written, all of a query at once."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
 from graphql import GraphQLError
@@ -36,13 +36,13 @@ async def run_operation(
     sdl: str,
     given: Variables,
     *,
-    large: asyncio.Lock | None = None,
+    large: AbstractAsyncContextManager[None] | None = None,
     plan: ChangesPlan | None = None,
 ) -> Result:
     """Plan, fetch and write the fields of an operation, those of a mutation one after the other.
 
-    What may be large is written in pieces, up to a bound, and fails beyond it. Such writing holds the lock `large`, so
-    that the pieces of one response at a time take memory; None stands for what is not large. `plan` stands for the one
+    What may be large is written in pieces, up to a bound, and fails beyond it. Such writing is within `large`, so that
+    the pieces of one response at a time take memory; None stands for what is not large. `plan` stands for the one
     that the field of a subscription plans itself.
     """
     branches: Sequence[RootBranch] = ()

@@ -17,9 +17,8 @@ from app.errors import OperationTooComplex
 from app.plan.records import EntitiesPlan
 
 MAX_BYTES = 16_000_000
-# From this on, by the longest values that its fields can have, a response is written in pieces. Below it, there is at
-# most one session's id for each of 10,000 records, and all of it is written in less than 50 ms.
-LARGE_BYTES = 24_000_000
+# From this on, by the longest values that its fields can have, a response is written in pieces, alone.
+LARGE_BYTES = 4_000_000
 ITEMS_A_PIECE = 100
 SECONDS_A_TURN = 0.01
 TOO_LARGE = (

@@ -17,6 +17,7 @@ from app.engine.execution import run_operation
 from app.engine.fields import CompiledOperation, ConnectionField
 from app.engine.inputs import Variables
 from app.engine.pieces import MAX_BYTES
+from app.operations.large_responses import LargeResponses
 from app.operations.record import OperationRecord
 from app.operations.response import Outcome, Response, may_be_large, refuse_large, write_errors, write_refusal
 from app.plan.changes import ChangesPlan, ChangesPosition
@@ -77,7 +78,7 @@ class EventRunner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(MOST_EVENTS_AT_ONCE)
         self._slots_of_sites: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
-        self._large = asyncio.Lock()
+        self.large = LargeResponses()
 
     def start(
         self, query: StreamQuery, after: ChangesPosition | None, database: Database, waiter: "asyncio.Future[Any]"
@@ -98,7 +99,7 @@ class EventRunner:
         site = self._slots_of_sites.setdefault(query.site_id, asyncio.Semaphore(MOST_EVENTS_OF_A_SITE))
         try:
             async with site, self._slots:
-                event = await run_event(query, after, database, record, self._large)
+                event = await run_event(query, after, database, record, self.large)
         except Exception as failure:
             event = StreamEvent(write_refusal([format_unforeseen(failure)], Outcome.FAILED, record), None, record)
         for waiter in self._waiters.pop(key):
@@ -112,11 +113,11 @@ async def run_event(
     after: ChangesPosition | None,
     database: Database,
     record: OperationRecord,
-    writing: asyncio.Lock,
+    writing: LargeResponses,
 ) -> StreamEvent:
     """Plan, fetch and write one batch. It never reads a replica, which may lag behind what has woken the stream.
 
-    A large batch is written while it holds the lock `writing`, so that one at a time takes memory.
+    A large batch is written within `writing`.
     """
     operation, compiled, inputs, variables, site_id, plan, _ = query
     reader = AttendanceReader(database, site_id, record)

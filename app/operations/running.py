@@ -1,6 +1,5 @@
 """The run of a GraphQL request: request -> operation -> inputs -> plans -> statements -> rows -> response bytes."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -65,8 +64,7 @@ class GraphQLService:
     """The objects that all requests share.
 
     These are the documents, their compiled operations, the database, the schema's SDL for gateways, the running
-    mutations, the open streams, how long deletions are kept for those who follow the changes, and the lock that is held
-    while a large response is written.
+    mutations, the open streams, and how long deletions are kept for those who follow the changes.
     """
 
     documents: Documents
@@ -76,7 +74,6 @@ class GraphQLService:
     writes: BackgroundWrites = field(default_factory=BackgroundWrites)
     streams: ChangeStreams = field(default_factory=ChangeStreams)
     deletions_kept: timedelta = DELETIONS_KEPT
-    large: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def run_request(
@@ -107,7 +104,7 @@ async def run_request(
         record.has_run = True
         most_bytes = operation.most_cost * compiled.record_bytes
         is_large = most_bytes > LARGE_BYTES and may_be_large(operation, compiled, request.variables)
-        large = service.large if is_large else None
+        large = service.streams.events.large if is_large else None
         running = run_operation(compiled, inputs, reader, service.sdl, request.variables, large=large)
         result = await (service.writes.run(running, record) if operation.is_mutation else running)
         if result.failures:

@@ -117,6 +117,6 @@ async def test_all_bodies_together_may_be_as_large_as_the_memory_for_them(monkey
     assert await reader.read_body(receive_from([piece(b"abcdef", more=False)])) == b"abcdef"
 
 
-def test_64_mebibytes_may_be_on_their_way() -> None:
-    assert MAX_BUFFERED_BYTES == 67_108_864
+def test_32_mebibytes_may_be_on_their_way() -> None:
+    assert MAX_BUFFERED_BYTES == 33_554_432
     assert RequestBodyReader(LIMIT).buffered == 0

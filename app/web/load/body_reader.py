@@ -7,7 +7,7 @@ from starlette.types import Message, Receive
 from app.web.load.queueing import Overloaded
 from app.web.requests import HTTPError
 
-MAX_BUFFERED_BYTES = 64 * 1024 * 1024
+MAX_BUFFERED_BYTES = 32 * 1024 * 1024
 
 
 class ClientDisconnected(Exception):

@@ -16,7 +16,7 @@ MAX_CONNECTIONS = 1_000
 # For sockets of the database, listeners and files.
 OTHER_FILES = 200
 # What a pipelining client has sent ahead, of all clients together.
-MAX_BYTES_AHEAD = 16 * 1024 * 1024
+MAX_BYTES_AHEAD = 8 * 1024 * 1024
 MAX_LINGERING = 100
 # What all clients together may leave unread in the memory of a process.
 MAX_UNREAD_BYTES = 32 * 1024 * 1024

@@ -20,7 +20,7 @@ from app.web.metrics import share_metrics
 from app.web.serving.accepting import Acceptor, hold_lead
 from app.web.serving.connection_monitor import ConnectionMonitor
 from app.web.serving.http_connections import HTTPConnection
-from app.web.serving.memory import return_large_blocks
+from app.web.serving.memory import return_free_memory, return_large_blocks
 from app.web.serving.workers import supervise
 
 READINESS_SECONDS = 0.3
@@ -28,6 +28,7 @@ LAST_REQUESTS_SECONDS = 0.2
 DRAIN_SECONDS = 6.0
 START_SECONDS = 30
 TICKS_PER_CHECK = 3
+TICKS_PER_RETURN = 10
 PLACES = 256
 STUCK_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1
@@ -61,6 +62,8 @@ class GracefulServer(uvicorn.Server):
         self._share_connections(0)
         if counter % TICKS_PER_CHECK == 0:
             self._check_connections()
+        if counter % TICKS_PER_RETURN == 0:
+            return_free_memory()
         return await super().on_tick(counter)
 
     def _check_connections(self) -> None:
