@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from math import inf
+from threading import Lock
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -10,44 +11,59 @@ Value = TypeVar("Value")
 
 
 class BoundedCache(Generic[Key, Value]):
-    """Holds the most recently used items. It never evicts the newest item, whatever its weight."""
+    """Holds the most recently used items. It never evicts the newest item, whatever its weight.
+
+    Several threads may use it at once.
+    """
 
     def __init__(self, max_items: int, max_weight: float = inf) -> None:
         self._max_items = max_items
         self._max_weight = max_weight
         self._weight = 0
         self._items: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._items)
 
+    def __contains__(self, key: Key) -> bool:
+        """Whether the cache holds a key, which does not count as a use of it."""
+        return key in self._items
+
     def get(self, key: Key) -> Value | None:
         """The value of a key, which counts as a use of it; None when the cache does not hold it."""
-        found = self._items.get(key)
-        if found is None:
-            return None
-        self._items.move_to_end(key)
+        with self._lock:
+            found = self._items.get(key)
+            if found is None:
+                return None
+            self._items.move_to_end(key)
         return found[0]
 
     def get_or_build(self, key: Key, build: Callable[[], Value]) -> Value:
         """The value of a key, which is built where the cache does not hold it."""
-        found = self._items.get(key)
-        if found is None:
-            value = build()
-            self.put(key, value)
-            return value
-        self._items.move_to_end(key)
-        return found[0]
+        with self._lock:
+            found = self._items.get(key)
+            if found is not None:
+                self._items.move_to_end(key)
+                return found[0]
+        value = build()
+        self.put(key, value)
+        return value
 
     def put(self, key: Key, value: Value, weight: int = 1) -> None:
         """Add or replace an item, then evict the least recently used items until the cache is within its bounds."""
-        self.remove(key)
-        self._items[key] = value, weight
-        self._weight += weight
-        while len(self._items) > 1 and (len(self._items) > self._max_items or self._weight > self._max_weight):
-            self._weight -= self._items.popitem(last=False)[1][1]
+        with self._lock:
+            self._remove(key)
+            self._items[key] = value, weight
+            self._weight += weight
+            while len(self._items) > 1 and (len(self._items) > self._max_items or self._weight > self._max_weight):
+                self._weight -= self._items.popitem(last=False)[1][1]
 
     def remove(self, key: Key) -> None:
         """Remove an item, if the cache holds it."""
+        with self._lock:
+            self._remove(key)
+
+    def _remove(self, key: Key) -> None:
         if key in self._items:
             self._weight -= self._items.pop(key)[1]

@@ -79,6 +79,12 @@ class Documents:
             self._persisted.register(text, reference, is_proven=operation.syntax.is_proven)
         return operation
 
+    def is_new(self, text: str | None, reference: DocumentReference | None = None) -> bool:
+        """Whether `find` would have to read a document."""
+        if text is None and reference is not None:
+            text = self._persisted.peek(reference)
+        return not (text is None or text in self._valid or text in self._unproven or text in self._trusted)
+
     def prove(self, operation: Operation) -> None:
         """Keep the document of an operation among those of valid callers, once it is compiled for one."""
         text = operation.syntax.text

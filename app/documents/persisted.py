@@ -51,6 +51,10 @@ class PersistedDocuments:
             raise refuse(BadUserInput("The identifier is not that of the document.", argument=reference.argument))
         return given
 
+    def peek(self, reference: DocumentReference) -> str | None:
+        """The text that is known by an identifier, if any."""
+        return self._find_known(reference.identifier)
+
     def register(self, text: str, reference: DocumentReference, *, is_proven: bool) -> None:
         """Remember a valid document by its hash; one that no valid caller has run, among few others."""
         identifier = with_prefix(reference.identifier)

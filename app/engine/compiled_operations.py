@@ -57,6 +57,15 @@ class CompiledOperations:
         inputs = read_variables(prepared.variables, given) if prepared.variables else given
         return prepared.only_form or self._find_form(operation, inputs), inputs
 
+    def is_new(self, operation: Operation, given: Variables) -> bool:
+        """Whether `prepare` would have to compile an operation."""
+        needs_caller = bool(operation.permissions)
+        prepared = (self._prepared if needs_caller else self._open).get(operation)
+        if prepared is None or prepared.only_form is not None:
+            return prepared is None
+        key = operation, *[given.get(name) for name in operation.conditions]
+        return key not in (self._forms if needs_caller else self._open_forms)
+
     def compile_ahead(self, operation: Operation) -> None:
         """Compile an operation before it is asked for, in all its forms, if those are few."""
         with suppress(RequestRefused):

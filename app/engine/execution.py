@@ -1,7 +1,6 @@
 """Runs a compiled operation: its fields are planned, fetched and written, all of a query at once."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
 from graphql import GraphQLError
@@ -13,7 +12,8 @@ from app.engine.fetching import fetch_level, fetch_root, fetch_roots
 from app.engine.fields import RECORD, CompiledOperation, ConnectionField, Location, RecordsField
 from app.engine.inputs import Variables
 from app.engine.introspection import IntrospectionRefused
-from app.engine.pieces import PieceWriter
+from app.engine.large_responses import LargeResponses
+from app.engine.pieces import LARGE_BYTES, PieceWriter
 from app.plan.changes import ChangesPlan
 from app.plan.records import EntitiesPlan
 
@@ -36,7 +36,7 @@ async def run_operation(
     sdl: str,
     given: Variables,
     *,
-    large: AbstractAsyncContextManager[None] | None = None,
+    large: LargeResponses | None = None,
     plan: ChangesPlan | None = None,
 ) -> Result:
     """Plan, fetch and write the fields of an operation, those of a mutation one after the other.
@@ -61,6 +61,8 @@ async def run_operation(
             pieces = pieces or PieceWriter()
             async with large:
                 beyond = await pieces.write_roots(branches, written, has_failures=failures is not None)
+                if beyond is not None or pieces.bytes > LARGE_BYTES:
+                    large.rest()
             if beyond is not None:
                 return Result(None, [*(failures.noted if failures else ()), beyond])
             continue

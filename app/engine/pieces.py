@@ -20,7 +20,7 @@ MAX_BYTES = 16_000_000
 # From this on, by the longest values that its fields can have, a response is written in pieces, alone.
 LARGE_BYTES = 4_000_000
 ITEMS_A_PIECE = 100
-SECONDS_A_TURN = 0.01
+SECONDS_A_TURN = 0.002
 TOO_LARGE = (
     f"The response has more than {MAX_BYTES:,} bytes; select fewer fields or smaller pages. What a mutation has "
     "written is stored."
@@ -31,10 +31,10 @@ Nested = list[dict[Any, Any]]
 
 
 class PieceWriter:
-    """Writes the root fields of one operation. `_bytes` are those of the root fields that have been written."""
+    """Writes the root fields of one operation. `bytes` are those of the root fields that have been written."""
 
     def __init__(self) -> None:
-        self._bytes = 0
+        self.bytes = 0
         self._turn_began = perf_counter()
 
     async def write_roots(
@@ -65,10 +65,10 @@ class PieceWriter:
             rows = [row for row in branch.items if row is not None]
             below = measure_rows(rows, branch.groups.get("", ()), sizes)
             write, item = field.payload.write, branch.frames
-        check_bytes(self._bytes + below)
+        check_bytes(self.bytes + below)
         (value,), (size,) = await self._write_items(write, [item], nested, [1])
-        self._bytes += size
-        check_bytes(self._bytes)
+        self.bytes += size
+        check_bytes(self.bytes)
         return value
 
     async def _write_records(self, branch: RootBranch, field: RecordsField) -> Any:
@@ -91,9 +91,9 @@ class PieceWriter:
             below = measure_rows([item for item in items if item is not None], groups, sizes)
         else:
             below = sum(each.get(key, 0) for each in sizes for key, _ in items)
-        check_bytes(self._bytes + below)
+        check_bytes(self.bytes + below)
         written, written_sizes = await self._write_items(field.types[name].write, items, nested, [1] * len(items))
-        self._bytes += sum(written_sizes)
+        self.bytes += sum(written_sizes)
         return written
 
     async def _write_nested(self, branches: Iterable[NestedBranch]) -> tuple[Nested, list[Sizes]]:

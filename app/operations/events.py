@@ -16,8 +16,8 @@ from app.documents.operation import Operation
 from app.engine.execution import run_operation
 from app.engine.fields import CompiledOperation, ConnectionField
 from app.engine.inputs import Variables
+from app.engine.large_responses import LargeResponses
 from app.engine.pieces import MAX_BYTES
-from app.operations.large_responses import LargeResponses
 from app.operations.record import OperationRecord
 from app.operations.response import Outcome, Response, may_be_large, refuse_large, write_errors, write_refusal
 from app.plan.changes import ChangesPlan, ChangesPosition

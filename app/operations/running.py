@@ -13,7 +13,7 @@ from app.attendance.writing import DELETIONS_KEPT, AttendanceWriter
 from app.database.pool import Database
 from app.documents.documents import Documents
 from app.documents.errors import RequestRefused, format_service_error, format_unforeseen, refuse
-from app.documents.operation import Operation
+from app.documents.operation import MOST_SHORT, Operation
 from app.documents.permissions import Caller, require_permissions
 from app.documents.persisted import DocumentReference
 from app.engine.coercion import InputRefused
@@ -23,6 +23,7 @@ from app.engine.pieces import LARGE_BYTES, MAX_BYTES
 from app.engine.refusals import explain_variables
 from app.errors import BadUserInput, ServiceError
 from app.operations.background_writes import BackgroundWrites
+from app.operations.long_documents import LongDocumentReader
 from app.operations.record import OperationRecord
 from app.operations.response import (
     Outcome,
@@ -64,7 +65,8 @@ class GraphQLService:
     """The objects that all requests share.
 
     These are the documents, their compiled operations, the database, the schema's SDL for gateways, the running
-    mutations, the open streams, and how long deletions are kept for those who follow the changes.
+    mutations, the open streams, how long deletions are kept for those who follow the changes, and what reads long
+    documents.
     """
 
     documents: Documents
@@ -74,6 +76,10 @@ class GraphQLService:
     writes: BackgroundWrites = field(default_factory=BackgroundWrites)
     streams: ChangeStreams = field(default_factory=ChangeStreams)
     deletions_kept: timedelta = DELETIONS_KEPT
+    reader: LongDocumentReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reader", LongDocumentReader(self.documents, self.compiled))
 
 
 async def run_request(
@@ -89,6 +95,8 @@ async def run_request(
     """
     record = record or OperationRecord()
     try:
+        if request.query is None or len(request.query) > MOST_SHORT:
+            await service.reader.read(request.query, request.operation_name, request.reference)
         operation = record.operation = service.documents.find(request.query, request.operation_name, request.reference)
         if operation.is_mutation and request.only_queries:
             return write_refusal([format_service_error(MUTATION_BY_GET)], Outcome.MUTATION_REFUSED, record)
@@ -97,6 +105,8 @@ async def run_request(
         if operation.is_subscription:
             error = format_service_error(SUBSCRIPTION_WITHOUT_STREAM)
             return write_refusal([error], Outcome.SUBSCRIPTION_REFUSED, record)
+        if operation.syntax.is_long:
+            await service.reader.compile(operation, request.variables)
         compiled, inputs = service.compiled.prepare(operation, request.variables)
         if caller is not None and not operation.syntax.is_proven:
             service.documents.prove(operation)

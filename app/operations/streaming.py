@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from app.attendance.reading import AttendanceReader
-from app.documents.operation import Operation
+from app.documents.operation import MOST_SHORT, Operation
 from app.documents.permissions import Caller
 from app.engine.branches import RootBranch
 from app.engine.execution import run_operation
@@ -34,6 +34,8 @@ async def open_stream(
     record = record or OperationRecord()
     stream = None
     try:
+        if request.query is None or len(request.query) > MOST_SHORT:
+            await service.reader.read(request.query, request.operation_name, request.reference)
         operation = record.operation = service.documents.find(request.query, request.operation_name, request.reference)
         if not operation.is_subscription:
             return await run_request(request, authenticate, service, record)
@@ -57,6 +59,8 @@ async def plan_stream_query(
 ) -> StreamQuery | Response:
     """What the stream asks for at each event, or the response to arguments that are refused."""
     variables = request.variables
+    if operation.syntax.is_long:
+        await service.reader.compile(operation, variables)
     compiled, inputs = service.compiled.prepare(operation, variables)
     if not operation.syntax.is_proven:
         service.documents.prove(operation)

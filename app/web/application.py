@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 GRAPHQL_PATH = "/graphql"
 GC_THRESHOLDS = (10_000, 10, 10)
+SWITCH_SECONDS = 0.0002
 CLOSE_SECONDS = 2.0
 
 logger = logging.getLogger("attendance.server")
@@ -204,6 +206,7 @@ def create_application(settings: Settings, shared_directory: Path | None) -> App
         connection_limits=ConnectionLimits(max_connections),
     )
     tune_gc()
+    tune_threads()
     return application
 
 
@@ -216,3 +219,8 @@ def tune_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+
+
+def tune_threads() -> None:
+    """Let the thread of the event loop go on soon while another one reads a document."""
+    sys.setswitchinterval(SWITCH_SECONDS)

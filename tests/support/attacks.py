@@ -1,15 +1,15 @@
-"""All attacks of the load tests at once, from a process of their own.
+"""The attacks of the load tests, one or all at once, from a process of their own.
 
 `python -m tests.support.attacks` reads a target as JSON, and attacks it until its seconds are over.
 """
 
 import asyncio
+import itertools
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +35,21 @@ UNFINISHED_HEAD = b"GET /x HTTP/1.1\r\nx: " + b"x" * 65_000
 UNFINISHED_BODY = HEAD.encode() + b"content-length: 262144\r\n\r\n" + b" " * 262_000
 AHEAD = b"GET /x HTTP/1.1\r\n\r\n" * 14_000
 
-numbers = count()
+numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A service, tokens of its sites by their use, tokens whose keys are unknown, and how long to attack."""
+    """A service, tokens of its sites by their use, tokens whose keys are unknown, and how long to attack.
+
+    `only` names the attack that is made, None all of them.
+    """
 
     url: str
     tokens: dict[str, str]
     junk: Sequence[str]
     seconds: float
+    only: str | None = None
 
 
 async def hang_up(target: Target, wire: Wire) -> None:
@@ -139,7 +143,8 @@ async def attack(target: Target) -> None:
             except (OSError, asyncio.IncompleteReadError):
                 await asyncio.sleep(PAUSE_SECONDS)
 
-    attacking = [asyncio.create_task(repeat(make)) for make, connections in ATTACKS.items() for _ in range(connections)]
+    chosen = {make: count for make, count in ATTACKS.items() if target.only in (None, make.__name__)}
+    attacking = [asyncio.create_task(repeat(make)) for make, count in chosen.items() for _ in range(count)]
     done, _ = await asyncio.wait(attacking, timeout=target.seconds, return_when=asyncio.FIRST_COMPLETED)
     for each in attacking:
         each.cancel()

@@ -7,7 +7,7 @@ from app.attendance.transfer.fields import simplify_name
 from app.attendance.transfer.json_parser import BrokenValue, ObjectParser, StructureReader, ValueTooLong
 from app.attendance.transfer.json_recovery import RECORD_KEY, Stretch, find_end
 from app.attendance.transfer.json_text import SPACE, JsonText
-from app.attendance.transfer.json_values import decode_exactly
+from app.attendance.transfer.json_values import decode_exactly, decode_plain
 from app.attendance.transfer.records import MAX_RECORD_BYTES, RawRecord, Reading, Reject, UnreadText, excerpt
 from app.attendance.transfer.wrappers import is_record, unwrap_record
 
@@ -75,6 +75,12 @@ class JsonDocument:
 
     def _read_object(self) -> Iterator[Reading]:
         text, start, line = self._text, self._text.position, self._text.line
+        end = text.ahead.find(b"}", start) + 1
+        plain = decode_plain(text.ahead[start:end])
+        if plain is not None and not self._goes_on(start, end):
+            text.move_to(end)
+            yield RawRecord(line, plain)
+            return
         try:
             value, end = self._parser.parse(text.ahead, start)
         except ValueTooLong as error:

@@ -2,12 +2,27 @@
 
 import json
 from decimal import Decimal
+from typing import Any
 
 import orjson
 
 from app.attendance.transfer.records import RawRecord, Reject, excerpt
 
 DECODER = json.JSONDecoder(parse_float=Decimal)
+
+
+def decode_plain(text: bytes) -> dict[str, Any] | None:
+    """A record whose values are as the fast parser reads them, None for any other text.
+
+    orjson reads whole numbers beyond 64 bits as floating-point ones.
+    """
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    if type(value) is dict and "bookingId" in value and float not in map(type, value.values()):
+        return value
+    return None
 
 
 def decode_exactly(line: int, text: bytes) -> RawRecord | Reject:
