@@ -13,7 +13,7 @@ from app.engine.fields import RECORD, CompiledOperation, ConnectionField, Locati
 from app.engine.inputs import Variables
 from app.engine.introspection import IntrospectionRefused
 from app.engine.large_responses import LargeResponses
-from app.engine.pieces import LARGE_BYTES, PieceWriter
+from app.engine.pieces import PieceWriter
 from app.plan.changes import ChangesPlan
 from app.plan.records import EntitiesPlan
 
@@ -58,11 +58,8 @@ async def run_operation(
         if failures is not None and failures.is_fatal:
             return Result(None, failures.noted)
         if large is not None:
-            pieces = pieces or PieceWriter()
-            async with large:
-                beyond = await pieces.write_roots(branches, written, has_failures=failures is not None)
-                if beyond is not None or pieces.bytes > LARGE_BYTES:
-                    large.rest()
+            pieces = pieces or PieceWriter(large)
+            beyond = await pieces.write_roots(branches, written, has_failures=failures is not None)
             if beyond is not None:
                 return Result(None, [*(failures.noted if failures else ()), beyond])
             continue

@@ -13,6 +13,7 @@ import orjson
 from app.engine.branches import NestedBranch, RootBranch
 from app.engine.failures import FieldFailure, drop_failed
 from app.engine.fields import RECORD, ConnectionField, RecordsField, RootField, Write
+from app.engine.large_responses import LargeResponses
 from app.errors import OperationTooComplex
 from app.plan.records import EntitiesPlan
 
@@ -31,21 +32,26 @@ Nested = list[dict[Any, Any]]
 
 
 class PieceWriter:
-    """Writes the root fields of one operation. `bytes` are those of the root fields that have been written."""
+    """Writes the root fields of one operation. `_bytes` are those of the root fields that have been written."""
 
-    def __init__(self) -> None:
-        self.bytes = 0
+    def __init__(self, large: LargeResponses) -> None:
+        self._large = large
+        self._bytes = 0
         self._turn_began = perf_counter()
 
     async def write_roots(
         self, branches: Sequence[RootBranch], written: dict[str, Any], *, has_failures: bool
     ) -> FieldFailure | None:
         """Write fields into `written`, as JSON. The failure of the one with which the response is too large."""
-        for branch in branches:
-            try:
-                written[branch.field.key] = await self._write_root(branch, has_failures=has_failures)
-            except OperationTooComplex as beyond:
-                return FieldFailure(beyond, (branch.field.key,), branch.field.location)
+        async with self._large:
+            for branch in branches:
+                try:
+                    written[branch.field.key] = await self._write_root(branch, has_failures=has_failures)
+                except OperationTooComplex as beyond:
+                    self._large.rest()
+                    return FieldFailure(beyond, (branch.field.key,), branch.field.location)
+            if self._bytes > LARGE_BYTES:
+                self._large.rest()
         return None
 
     async def _write_root(self, branch: RootBranch, *, has_failures: bool) -> Any:
@@ -65,10 +71,10 @@ class PieceWriter:
             rows = [row for row in branch.items if row is not None]
             below = measure_rows(rows, branch.groups.get("", ()), sizes)
             write, item = field.payload.write, branch.frames
-        check_bytes(self.bytes + below)
+        check_bytes(self._bytes + below)
         (value,), (size,) = await self._write_items(write, [item], nested, [1])
-        self.bytes += size
-        check_bytes(self.bytes)
+        self._bytes += size
+        check_bytes(self._bytes)
         return value
 
     async def _write_records(self, branch: RootBranch, field: RecordsField) -> Any:
@@ -91,9 +97,9 @@ class PieceWriter:
             below = measure_rows([item for item in items if item is not None], groups, sizes)
         else:
             below = sum(each.get(key, 0) for each in sizes for key, _ in items)
-        check_bytes(self.bytes + below)
+        check_bytes(self._bytes + below)
         written, written_sizes = await self._write_items(field.types[name].write, items, nested, [1] * len(items))
-        self.bytes += sum(written_sizes)
+        self._bytes += sum(written_sizes)
         return written
 
     async def _write_nested(self, branches: Iterable[NestedBranch]) -> tuple[Nested, list[Sizes]]:

@@ -38,7 +38,7 @@ from app.operations.streams import ChangeStreams
 
 Variables = Mapping[str, Any]
 MUTATION_BY_GET = BadUserInput("Mutations are sent by POST.")
-SUBSCRIPTION_WITHOUT_STREAM = BadUserInput(
+NO_STREAM = BadUserInput(
     "A subscription is answered by a stream: send `Accept: text/event-stream` or "
     '`Accept: multipart/mixed;subscriptionSpec="1.0"`, or ask over a WebSocket with the protocol graphql-transport-ws.'
 )
@@ -95,16 +95,13 @@ async def run_request(
     """
     record = record or OperationRecord()
     try:
-        if request.query is None or len(request.query) > MOST_SHORT:
-            await service.reader.read(request.query, request.operation_name, request.reference)
-        operation = record.operation = service.documents.find(request.query, request.operation_name, request.reference)
+        operation = record.operation = await find_operation(request, service)
         if operation.is_mutation and request.only_queries:
             return write_refusal([format_service_error(MUTATION_BY_GET)], Outcome.MUTATION_REFUSED, record)
         service.documents.check_request(operation, request.variables, request.max_values)
         caller = await authorize(operation, authenticate, record) if operation.permissions else None
         if operation.is_subscription:
-            error = format_service_error(SUBSCRIPTION_WITHOUT_STREAM)
-            return write_refusal([error], Outcome.SUBSCRIPTION_REFUSED, record)
+            return write_refusal([format_service_error(NO_STREAM)], Outcome.SUBSCRIPTION_REFUSED, record)
         if operation.syntax.is_long:
             await service.reader.compile(operation, request.variables)
         compiled, inputs = service.compiled.prepare(operation, request.variables)
@@ -120,11 +117,17 @@ async def run_request(
         if result.failures:
             return write_errors(result, operation, request.variables, record)
         body = orjson.dumps({"data": result.data})
-        if len(body) > MAX_BYTES and compiled.steps:
-            return refuse_large(operation, compiled, record)
-        return Response(body, Outcome.EXECUTED)
+        is_too_large = len(body) > MAX_BYTES and compiled.steps
+        return refuse_large(operation, compiled, record) if is_too_large else Response(body, Outcome.EXECUTED)
     except Exception as failure:
         return refuse_request(failure, request.variables, service, record)
+
+
+async def find_operation(request: GraphQLRequest, service: GraphQLService) -> Operation:
+    """The operation of a request. Raises RequestRefused for one that is invalid or beyond a limit."""
+    if request.query is None or len(request.query) > MOST_SHORT:
+        await service.reader.read(request.query, request.operation_name, request.reference)
+    return service.documents.find(request.query, request.operation_name, request.reference)
 
 
 async def authorize(

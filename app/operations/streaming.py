@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from app.attendance.reading import AttendanceReader
-from app.documents.operation import MOST_SHORT, Operation
+from app.documents.operation import Operation
 from app.documents.permissions import Caller
 from app.engine.branches import RootBranch
 from app.engine.execution import run_operation
@@ -12,7 +12,14 @@ from app.operations.change_stream import ChangeStream
 from app.operations.events import StreamQuery, share_query
 from app.operations.record import OperationRecord
 from app.operations.response import Response, write_errors
-from app.operations.running import GraphQLRequest, GraphQLService, authorize, refuse_request, run_request
+from app.operations.running import (
+    GraphQLRequest,
+    GraphQLService,
+    authorize,
+    find_operation,
+    refuse_request,
+    run_request,
+)
 
 # A token that is accepted although it has expired, because clocks differ, is good for so long.
 LEEWAY_SECONDS = 30
@@ -34,9 +41,7 @@ async def open_stream(
     record = record or OperationRecord()
     stream = None
     try:
-        if request.query is None or len(request.query) > MOST_SHORT:
-            await service.reader.read(request.query, request.operation_name, request.reference)
-        operation = record.operation = service.documents.find(request.query, request.operation_name, request.reference)
+        operation = record.operation = await find_operation(request, service)
         if not operation.is_subscription:
             return await run_request(request, authenticate, service, record)
         service.documents.check_request(operation, request.variables, request.max_values)

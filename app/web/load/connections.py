@@ -17,6 +17,8 @@ MAX_CONNECTIONS = 1_000
 OTHER_FILES = 200
 # What a pipelining client has sent ahead, of all clients together.
 MAX_BYTES_AHEAD = 8 * 1024 * 1024
+# What has arrived of the messages of WebSockets, of all clients together.
+MAX_BYTES_OF_MESSAGES = 16 * 1024 * 1024
 MAX_LINGERING = 100
 # What all clients together may leave unread in the memory of a process.
 MAX_UNREAD_BYTES = 32 * 1024 * 1024
@@ -31,8 +33,9 @@ class ConnectionLimits:
 
     `streaming` counts the connections with streams, which have a limit of their own; `open` counts all others.
     `watched` holds the connections whose clients have something to do: all but those with streams that read them.
-    `bytes_ahead` counts what clients have sent while a request before it is answered, `lingering` the refused
-    connections that are still open. `pipelines` has the connections that go on with what their clients sent ahead.
+    `bytes_ahead` counts what clients have sent while a request before it is answered, `bytes_of_messages` what they
+    have sent of messages of WebSockets that are not handled, `lingering` the refused connections that are still open.
+    `pipelines` has the connections that go on with what their clients sent ahead.
     `unread` has those whose clients have more to read than fits the buffer, and `bound_unread` closes some of them.
     """
 
@@ -41,6 +44,7 @@ class ConnectionLimits:
     streaming: int = 0
     refused: int = 0
     bytes_ahead: int = 0
+    bytes_of_messages: int = 0
     lingering: int = 0
     watched: set[Any] = field(default_factory=set)
     pipelines: PipelineQueue = field(default_factory=PipelineQueue)
@@ -66,6 +70,13 @@ class ConnectionLimits:
     def may_linger(self) -> bool:
         """Whether a refused connection may stay open for a moment."""
         return self.lingering < MAX_LINGERING
+
+    def hold_message(self, size: int) -> bool:
+        """Count bytes of a WebSocket's message that is not handled. False if there is no room for them."""
+        if self.bytes_of_messages + size > MAX_BYTES_OF_MESSAGES:
+            return False
+        self.bytes_of_messages += size
+        return True
 
     def hold_ahead(self, size: int) -> bool:
         """Count bytes that a client has sent ahead. False if there is no room for them."""

@@ -69,11 +69,11 @@ def find_pending(connection: MonitoredConnection, now: float) -> Pending | None:
     if is_closing or connection.is_write_paused:
         seconds = inf if connection.streams and not is_closing else UNREAD_TIMEOUT_SECONDS
         return Pending(connection.transport, now, seconds, count_unreceived_bytes(connection), connection.paused_writes)
-    if not isinstance(connection, HTTPConnection):
-        return None
     action = connection.find_unfinished()
     if action is not None:
         return Pending(action, now, HEAD_TIMEOUT_SECONDS)
+    if not isinstance(connection, HTTPConnection):
+        return None
     if connection.idle_since is not None and now - connection.idle_since > KEEP_ALIVE_SECONDS:
         connection.transport.close()
     return None

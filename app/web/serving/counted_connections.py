@@ -45,7 +45,7 @@ class CountedConnection:
         if self.streams == 1 and self.is_counted:
             self.limits.open -= 1
             self.limits.streaming += 1
-            self.limits.watched.discard(self)
+            self.watch()
             limit_buffers(self.transport)
         elif not self.is_counted and on_lost is not None:
             on_lost()
@@ -84,8 +84,16 @@ class CountedConnection:
             self.limits.note_unread(self)
         else:
             self.limits.unread.discard(self)
+        self.watch()
+
+    def must_act(self) -> bool:
+        """Whether the client has something to do while it has streams."""
+        return self.is_write_paused
+
+    def watch(self) -> None:
+        """Watch a connection with streams while its client has something to do."""
         if self.streams and self.is_counted:
-            (self.limits.watched.add if is_paused else self.limits.watched.discard)(self)
+            (self.limits.watched.add if self.must_act() else self.limits.watched.discard)(self)
 
     def count_lost(self) -> None:
         """Stop counting a connection that is lost."""
