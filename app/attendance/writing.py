@@ -10,6 +10,7 @@ from uuid import UUID
 
 from uuid_utils import uuid7
 
+from app.attendance.joined_sets import MOST_ITEMS_TO_JOIN, JoinedSets
 from app.attendance.reading import AttendanceReader
 from app.attendance.statistics import QueryStatistics
 from app.database.pool import Database, Row
@@ -21,7 +22,6 @@ from app.sql.fragment import Statement
 from app.sql.writes import SITE_REVISION, render_delete, render_set
 
 DELETIONS_KEPT = timedelta(days=DEFAULTS["deletions_kept_days"])
-FIND_REVISION = itemgetter(SITE_REVISION)
 NOT_FOUND = "The site has no attendance record with this id."
 
 WritePlan = SetPlan | BulkSetPlan | DeletePlan | BulkDeletePlan
@@ -51,10 +51,11 @@ class WriteResult(NamedTuple):
 class AttendanceWriter(AttendanceReader):
     """Writes the attendance of one site, and reads what it has written. A call is one statement, so one transaction.
 
-    `announce` is called with the site after each.
+    Sets of several callers may share a statement: `joined_sets` are those of all writers of the process. `announce` is
+    called with the site after each statement.
     """
 
-    __slots__ = ("_announce", "_deletions_kept", "_write_database")
+    __slots__ = ("_announce", "_deletions_kept", "_joined_sets", "_write_database")
 
     def __init__(
         self,
@@ -64,8 +65,10 @@ class AttendanceWriter(AttendanceReader):
         *,
         deletions_kept: timedelta = DELETIONS_KEPT,
         announce: Callable[[UUID], None] = lambda _: None,
+        joined_sets: JoinedSets | None = None,
     ) -> None:
         super().__init__(database, site_id, statistics)
+        self._joined_sets = joined_sets or JoinedSets()
         self._write_database = database
         self._deletions_kept = deletions_kept
         self._announce = announce
@@ -97,14 +100,24 @@ class AttendanceWriter(AttendanceReader):
         return collect_results(items, {**plan.errors, **missing})
 
     async def _set(self, writes: WriteColumns, columns: tuple[Property, ...]) -> list[Row]:
-        """Create or update a record for each write; return the rows in the order of the writes, whose keys differ.
+        """Create or update a record for each write; return the rows in the order of the writes, whose keys differ."""
+        self._statistics.statements += 1
+        if len(writes.booking_ids) > MOST_ITEMS_TO_JOIN:
+            rows = await self._send_set(writes, columns)
+        else:
+            rows = await self._joined_sets.run(self._site_id, writes, columns, self._send_set)
+        self._note_rows(rows)
+        return rows
+
+    async def _send_set(self, writes: WriteColumns, columns: tuple[Property, ...]) -> list[Row]:
+        """Send one statement for writes of any callers; return the rows in the order of the writes.
 
         A repeated set changes nothing, so it is idempotent and is retried if its answer is lost.
         """
         ids = [str(uuid7()) for _ in writes.booking_ids]
         distributed = self._write_database.is_distributed
         statement = render_set(self._site_id, writes, ids, datetime.now(UTC), columns, distributed=distributed)
-        rows = await self._run(statement, is_idempotent=True)
+        rows = await self._send(statement, is_idempotent=True)
         if len(rows) == 1:
             return rows
         booking, session = map(columns.index, KEY)
@@ -116,20 +129,26 @@ class AttendanceWriter(AttendanceReader):
         now = datetime.now(UTC)
         distributed, kept_since = self._write_database.is_distributed, now - self._deletions_kept
         statement = render_delete(self._site_id, ids, now, kept_since, distributed=distributed)
-        rows = await self._run(statement, is_idempotent=False)
+        self._statistics.statements += 1
+        rows = await self._send(statement, is_idempotent=False)
+        self._note_rows(rows)
         return {row[0] for row in rows}
 
-    async def _run(self, statement: Statement, *, is_idempotent: bool) -> list[Row]:
-        self._statistics.statements += 1
+    async def _send(self, statement: Statement, *, is_idempotent: bool) -> list[Row]:
+        """Send a statement. All rows that it returns have its revision."""
         rows = await self._write_database.write_rows(
             statement.text, statement.arguments, self._site_id, is_idempotent=is_idempotent
         )
         self._announce(self._site_id)
+        if rows:
+            self._write_database.note_write(self._site_id, rows[0][SITE_REVISION])
+        return rows
+
+    def _note_rows(self, rows: Sequence[Row]) -> None:
+        """Count the rows of a call, and note the revision of its statement."""
         self._statistics.rows += len(rows)
         if rows:
-            self._statistics.revision = revision = max(map(FIND_REVISION, rows))
-            self._write_database.note_write(self._site_id, revision)
-        return rows
+            self._statistics.revision = rows[0][SITE_REVISION]
 
 
 def collect_results(items: list[ItemResult], errors: Mapping[int, ServiceError]) -> WriteResult:

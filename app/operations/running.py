@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from app.attendance.joined_sets import JoinedSets
 from app.attendance.reading import AttendanceReader
 from app.attendance.writing import DELETIONS_KEPT, AttendanceWriter
 from app.database.pool import Database
@@ -74,6 +75,7 @@ class GraphQLService:
     sdl: str
     compiled: CompiledOperations = field(default_factory=lambda: CompiledOperations(1000))
     writes: BackgroundWrites = field(default_factory=BackgroundWrites)
+    joined_sets: JoinedSets = field(default_factory=JoinedSets)
     streams: ChangeStreams = field(default_factory=ChangeStreams)
     deletions_kept: timedelta = DELETIONS_KEPT
     reader: LongDocumentReader = field(init=False)
@@ -178,5 +180,6 @@ def open_site(
             record,
             deletions_kept=service.deletions_kept,
             announce=service.streams.wake,
+            joined_sets=service.joined_sets,
         )
     return AttendanceReader(service.database.open_reads(request.least_revision), caller.site_id, record)

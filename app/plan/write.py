@@ -1,6 +1,7 @@
 """What to write: attendance to record, and records to delete, checked item by item."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from app.errors import BadUserInput
@@ -73,6 +74,11 @@ def plan_set(given: Mapping[str, Any], argument: str) -> SetPlan:
 
 def to_columns(writes: Sequence[AttendanceWrite]) -> WriteColumns:
     return WriteColumns(*map(list, zip(*writes, strict=True))) if writes else WriteColumns([], [], [], [])
+
+
+def join_columns(parts: Sequence[WriteColumns]) -> WriteColumns:
+    """All writes of several parts, in their order."""
+    return WriteColumns(*[list(chain.from_iterable(columns)) for columns in zip(*parts, strict=True)])
 
 
 def check_write(given: Mapping[str, Any], argument: str) -> AttendanceWrite:
