@@ -16,7 +16,7 @@ from app.errors import ConfigurationError
 # What Kubernetes sets in each pod for a service called attendance, or attendance-db.
 KUBERNETES_NAME = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
 # The tests read these from the same environment.
-TEST_NAMES = frozenset({"TEST_DATABASE_URL", "TEST_ROW_SECURITY", "BROWSER"})
+TEST_NAMES = frozenset({"TEST_DATABASE_URL", "TEST_SERVICE_URL", "TEST_REPLICA_URL", "TEST_ROW_SECURITY", "BROWSER"})
 WEB_URL = re.compile(r"https?://[^/\s]+")
 TRUE_WORDS = frozenset({"on", "true", "yes", "1"})
 FALSE_WORDS = frozenset({"off", "false", "no", "0"})

@@ -29,6 +29,7 @@ from tests.support.clusters import (
     has_citus,
     unsecured_urls,
 )
+from tests.support.given_servers import statement_counts, wait_until_read
 from tests.support.service import READ_SCOPE, SECRET, WRITE_SCOPE, GraphQLClient, RecordingDatabase, make_token
 
 IS_UNSECURED = os.environ.get("ATTENDANCE_TEST_ROW_SECURITY") == "off"
@@ -57,10 +58,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print one line for all skipped tests: how many for which reason."""
+    """Print one line for all skipped tests, how many for which reason, and where statements went."""
     skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]
     reasons_given = (str(place[2]).removeprefix("Skipped: ") for place in skipped if isinstance(place, tuple))
     counts = Counter(re.sub(r"^test_\S+ ", "", reason) for reason in reasons_given)
+    if statement_counts:
+        told = " and ".join(f"{count:,} to the {server}" for server, count in sorted(statement_counts.items()))
+        terminalreporter.write_line(f"Statements of services with replicas: {told}")
     if counts:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in counts.items())
         terminalreporter.write_line(f"Skipped: {reasons}")
@@ -146,6 +150,7 @@ async def database(database_url: str) -> AsyncIterator[RecordingDatabase]:
     """The service's pool on the migrated database."""
     database = RecordingDatabase(database_url)
     await database.open()
+    await wait_until_read(database)
     yield database
     await database.close()
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import PREFIX, Settings, load_settings, write_value
+from app.settings import PREFIX, TEST_NAMES, Settings, load_settings, write_value
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # What has the prefix and is no setting: a code of an error, names for the tests, names that Kubernetes sets.
-OTHER_NAMES = {"NOT_FOUND", "TEST_DATABASE_URL", "BROWSER", "PORT", "SERVICE_HOST"}
+OTHER_NAMES = {"NOT_FOUND", "PORT", "SERVICE_HOST", *TEST_NAMES}
 TABLES = re.findall(r"^\| variable \| default \| meaning \|\n\|[-|]+\|\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
 ROWS = dict(re.findall(rf"^\| `{PREFIX}([A-Z_]+)` \| (.*?) ?\| .+ \|$", "".join(TABLES), re.MULTILINE))
 NAMES = {field.name.upper() for field in fields(Settings)}

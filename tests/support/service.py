@@ -1,9 +1,10 @@
 """The service as tests meet it: over HTTP, in this process, with what it sends to Postgres written down."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,8 +12,10 @@ import httpx2
 import jwt
 
 from app.database.pool import Database, Row
+from app.database.revisions import READ_REVISION
 from app.schema.permissions import SCOPES
 from tests.support.clusters import distributed_urls, unsecured_urls
+from tests.support.given_servers import find_replica_url, find_service_url, statement_counts, wait_for_replay
 
 SECRET = "a secret of the tests, long enough for HS256"
 READ_SCOPE = "SCOPE.DC-BOOKINGS.READ-BOOKINGS-SENSITIVE"
@@ -29,20 +32,39 @@ class SentStatement:
 
 
 class RecordingDatabase(Database):
-    """A database that remembers each statement sent for an operation."""
+    """A database that remembers each statement sent for an operation. It has the replicas that the tests are given."""
 
     def __init__(self, url: str, *, pool_size: int = 5, row_security: bool = True) -> None:
         super().__init__(
-            url,
+            find_service_url(url),
             pool_size=pool_size,
             row_security=row_security and url not in unsecured_urls,
+            replica_url=find_replica_url(url),
             distributed=url in distributed_urls,
         )
         self.sent: list[SentStatement] = []
+        for replica in self.replicas.servers if self.replicas else ():
+            replica.fetch_rows = partial(self._fetch_from_replica, replica.fetch_rows)  # type: ignore[method-assign]
 
     async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
         self.sent.append(SentStatement(text, tuple(arguments), site_id))
+        if self.replicas is not None:
+            statement_counts["primary"] += 1
         return await super().fetch_rows(text, arguments, site_id)
+
+    async def _fetch_from_replica(
+        self, fetch: Callable[..., Awaitable[list[Row]]], text: str, arguments: Sequence[object], site_id: UUID
+    ) -> list[Row]:
+        if text != READ_REVISION:
+            self.sent.append(SentStatement(text, tuple(arguments), site_id))
+            statement_counts["replicas"] += 1
+        return await fetch(text, arguments, site_id)
+
+    @asynccontextmanager
+    async def connection(self, site_id: UUID) -> AsyncIterator[Any]:
+        async with super().connection(site_id) as connection:
+            yield connection
+        await wait_for_replay(self)
 
     @contextmanager
     def recording(self) -> Iterator[list[SentStatement]]:
