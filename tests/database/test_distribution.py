@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from app.attendance.transfer.site import erase_site
+from app.database import sites
 from app.database.distribution import explain_functions, explain_settings, explain_tables
 from app.database.migrations import migrate
 from app.errors import ConfigurationError
@@ -117,19 +119,45 @@ async def test_what_a_database_holds_is_distributed_and_served_as_before(spread:
         assert UUID(changed["id"]) == records[7].id
 
 
-async def test_a_write_is_one_command_to_one_worker(spread: str) -> None:
+@pytest.fixture
+async def distributed(spread: str) -> AsyncIterator[RecordingDatabase]:
+    """A pool of one connection on a distributed database."""
     await migrate(spread, row_security=False, distributed=True)
-    database, commands = RecordingDatabase(spread, row_security=False, pool_size=1), []
+    database = RecordingDatabase(spread, row_security=False, pool_size=1)
     database.is_distributed = True
-    async with open_service(database) as client_of:
+    yield database
+    await database.close()
+
+
+async def list_commands(database: RecordingDatabase) -> list[str]:
+    """What the coordinator sends to workers from now on, for the one connection of a pool."""
+    commands: list[str] = []
+    async with database.connection(uuid4()) as connection:
+        await connection.execute("SET citus.log_remote_commands = on")
+        connection.add_log_listener(lambda _, message: commands.append(str(message)))
+    return commands
+
+
+async def test_a_write_is_one_command_to_one_worker(distributed: RecordingDatabase) -> None:
+    async with open_service(distributed) as client_of:
         client = client_of(uuid4())
         await set_one(client, make_input())
-        async with database.connection(uuid4()) as connection:
-            await connection.execute("SET citus.log_remote_commands = on")
-            connection.add_log_listener(lambda _, message: commands.append(str(message)))
+        commands = await list_commands(distributed)
         await set_one(client, make_input())
     assert len(commands) == 1
     assert "issuing SELECT" in commands[0]
+
+
+async def test_an_erasure_is_one_command_for_each_batch(
+    distributed: RecordingDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sites, "ERASED_AT_ONCE", 7)
+    site_id = uuid4()
+    await store(distributed, site_id, [Record() for _ in range(20)])
+    commands = await list_commands(distributed)
+    assert await erase_site(distributed, site_id) == 20
+    assert len(commands) == 4  # the last one finds nothing
+    assert all("issuing SELECT" in command and "attendance_erase_1" in command for command in commands)
 
 
 async def test_a_worker_refuses_and_nothing_is_left(spread: str) -> None:

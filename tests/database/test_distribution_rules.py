@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import app.sql
-from app.database import batches, revisions, transfer
+from app.database import batches, revisions, sites, transfer
 from app.database.distribution.functions import FUNCTIONS
 from app.plan.changes import ChangesPlan, ChangesPosition
 from app.plan.filter import Perspective
@@ -82,10 +82,12 @@ def test_the_statements_of_a_function_stay_in_the_shards_of_its_site(function: A
     assert function.signature.partition("(")[2].startswith("uuid")
 
 
-def test_imports_and_exports_keep_the_rules() -> None:
+def test_imports_exports_and_erasures_keep_the_rules() -> None:
     for text in OTHER_READS:
         assert find_faults_of_read(quote(text)) == []
-    assert find_faults_of_write(batches.CALL_IMPORT.replace(" FROM", "\nFROM")) == []
+    for text in (batches.CALL_IMPORT, sites.CALL_ERASE):
+        assert find_faults_of_write(text.replace(" FROM", "\nFROM")) == []
+    assert find_faults_of_write(sites.ERASE) != []
 
 
 def quote(text: str) -> str:

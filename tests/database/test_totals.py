@@ -15,7 +15,7 @@ from app.attendance.writing import AttendanceWriter
 from app.database import migrations
 from app.database.migrations import migrate, read_migrations
 from app.database.pool import Database
-from app.database.sites import BEFORE_FIRST, erase_batch
+from app.database.sites import FIRST_KEY, erase_batch
 from app.database.totals import CLAIM_SITE, compare_totals
 from app.database.transfer import ImportRow, store_batch
 from app.plan.properties import Property
@@ -91,7 +91,7 @@ async def write_as_before(database: Database, site_id: UUID, chance: random.Rand
 
 async def erase_some(database: Database, site_id: UUID, _: random.Random) -> None:
     async with database.connection(site_id) as connection:
-        await erase_batch(connection, site_id, BEFORE_FIRST.last or (UUID(int=0), ""))
+        await erase_batch(connection, site_id, FIRST_KEY, distributed=False)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -9,7 +9,8 @@ import pytest
 from app.attendance.statistics import QueryStatistics
 from app.attendance.transfer.site import erase_site, store_rows, try_rows
 from app.attendance.writing import AttendanceWriter
-from app.database.sites import restart_followers
+from app.database import sites
+from app.database.sites import FIRST_KEY, erase_batch, restart_followers
 from app.database.transfer import ImportRow
 from app.errors import AttendanceNotFound
 from app.plan.properties import Property
@@ -233,6 +234,22 @@ async def test_an_erased_site_keeps_nothing_but_a_counter_that_lets_followers_be
     await site.set()
     assert list((await site.revisions()).values()) == [after + 1]
     assert await read_counter(site.database, site.id) == (after + 1, mark)
+
+
+async def test_an_erasure_that_was_interrupted_is_finished_by_the_next(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sites, "ERASED_AT_ONCE", 7)
+    ids = await site.set_many([make_input() for _ in range(20)])
+    await site.delete(*ids[:10])
+    revision = await site.revision()
+    async with site.database.connection(site.id) as connection:
+        batch = await erase_batch(connection, site.id, FIRST_KEY, distributed=site.database.is_distributed)
+    assert batch.records == 7
+    assert (len(await site.revisions()), len(await site.deletions())) == (3, 3)
+    assert await read_counter(site.database, site.id) == (revision + 1, revision + 1)
+    assert await erase_site(site.database, site.id) == 3
+    assert (await site.revisions(), await site.deletions()) == ({}, {})
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ async def erase_site(database: Database, site_id: UUID) -> int:
     total, batch = 0, BEFORE_FIRST
     while batch.last is not None:
         async with database.connection(site_id) as connection:
-            batch = await erase_batch(connection, site_id, batch.last)
+            batch = await erase_batch(connection, site_id, batch.last, distributed=database.is_distributed)
         total += batch.records
     return total
 
@@ -81,7 +81,9 @@ async def load_demo(database: Database, *, reset: bool = False) -> int:
             if reset:
                 erased = BEFORE_FIRST
                 while erased.last is not None:
-                    erased = await erase_batch(connection, site.site_id, erased.last)
+                    erased = await erase_batch(
+                        connection, site.site_id, erased.last, distributed=database.is_distributed
+                    )
             elif await has_records(connection, site.site_id):
                 continue
             rows = generate_records(site)

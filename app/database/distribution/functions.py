@@ -5,8 +5,8 @@ one after another from the coordinator, and ends them by a two-phase commit. In 
 tables, each statement reads and writes one shard of the worker itself, and its commit is the worker's own.
 
 The first statement raises the counter of the site, and so waits for the writer before it. Those after it see what that
-writer has done. They have the same effect as the statements in `app/sql/writes.py` and
-`app/database/transfer.py`, which the tests compare.
+writer has done. They have the same effect as the statements in `app/sql/writes.py`, `app/database/batches.py` and
+`app/database/sites.py`, which the tests compare.
 
 A name has a number, because two versions of the service work side by side while one replaces the other: whoever
 changes what a function takes or does gives it a new number.
@@ -176,6 +176,41 @@ BEGIN
 END
 $$
 """
+# Whoever holds the counter is the site's only writer, so what is read stays as it is until it is erased.
+ERASE = """
+CREATE OR REPLACE FUNCTION attendance_erase_1(site uuid, after_booking uuid, after_session text, most integer)
+RETURNS TABLE (records bigint, is_last boolean, booking_id uuid, session_id text)
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    batch uuid[];
+    forgotten bigint;
+BEGIN
+    INSERT INTO site_revision AS counter (site_id, revision, deletions_pruned_through)
+    VALUES (site, 1, 1)
+    ON CONFLICT (site_id) DO UPDATE
+    SET revision = counter.revision + 1, deletions_pruned_through = counter.revision + 1;
+    SELECT array_agg(next.id),
+        (array_agg(next.booking_id ORDER BY next.booking_id DESC, next.session_id DESC))[1],
+        (array_agg(next.session_id ORDER BY next.booking_id DESC, next.session_id DESC))[1]
+    INTO batch, after_booking, after_session
+    FROM (
+        SELECT id, booking_id, session_id
+        FROM attendance
+        WHERE site_id = site AND (booking_id, session_id) > (after_booking, after_session)
+        ORDER BY booking_id, session_id
+        LIMIT most
+    ) AS next;
+    DELETE FROM attendance WHERE site_id = site AND id = ANY(batch);
+    DELETE FROM attendance_deletion
+    WHERE site_id = site
+        AND id IN (SELECT id FROM attendance_deletion WHERE site_id = site ORDER BY revision, id LIMIT most);
+    GET DIAGNOSTICS forgotten = ROW_COUNT;
+    RETURN QUERY
+    SELECT coalesce(cardinality(batch), 0)::bigint, batch IS NULL AND forgotten = 0, after_booking, after_session;
+END
+$$
+"""
 
 
 class DistributedFunction(NamedTuple):
@@ -189,6 +224,7 @@ FUNCTIONS = (
     DistributedFunction("attendance_set_1(uuid,timestamptz,text,text,text,text,text,text)", SET),
     DistributedFunction("attendance_delete_1(uuid,timestamptz,timestamptz,text)", DELETE),
     DistributedFunction("attendance_import_1(uuid,text)", IMPORT),
+    DistributedFunction("attendance_erase_1(uuid,uuid,text,integer)", ERASE),
 )
 
 
