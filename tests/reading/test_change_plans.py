@@ -39,6 +39,7 @@ SELECT md5('site ' || site)::uuid, gen_random_uuid(), gen_random_uuid(), 'sessio
 FROM generate_series(1, 2000) AS site, generate_series(1, 5) AS n
 """
 FILL_COUNTERS = "INSERT INTO site_revision SELECT site_id, max(revision) + 1 FROM attendance GROUP BY site_id"
+pytestmark = pytest.mark.one_server
 in_both_modes = pytest.mark.parametrize("mode", PLAN_CACHE_MODES)
 
 

@@ -52,6 +52,7 @@ INDEXES = {
     "number_of_attendees": "attendance_by_number",
     DESCENDING: "attendance_by_number_descending",
 }
+pytestmark = pytest.mark.one_server
 in_both_modes = pytest.mark.parametrize("mode", PLAN_CACHE_MODES)
 in_each_order = pytest.mark.parametrize("order", ORDERS)
 of_each_parent = pytest.mark.parametrize("of", PARENTS)

@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from urllib.parse import urlsplit, urlunsplit
 
+from app.database.failures import CONNECT_ERRORS
 from app.database.pool import Database
 from app.database.positions import READ_POSITION
 from app.database.replicas import IN_USE
@@ -48,8 +49,15 @@ async def wait_for_replay(database: Database) -> None:
         written = await read_position(database)
         for server in database.replicas.servers:
             async with asyncio.timeout(REPLAY_SECONDS):
-                while await read_position(server) < written:  # noqa: ASYNC110 (another server's event)
+                while not await has_replayed(server, written):  # noqa: ASYNC110 (another server's event)
                     await asyncio.sleep(0.001)
+
+
+async def has_replayed(server: PostgresServer, position: int) -> bool:
+    try:
+        return await read_position(server) >= position
+    except CONNECT_ERRORS:  # It has not even replayed that there is the database.
+        return False
 
 
 async def read_position(server: PostgresServer) -> int:
