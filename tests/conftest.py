@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     given = os.environ.get("ATTENDANCE_TEST_DATABASE_URL")
     if item.get_closest_marker("one_server") and (IS_UNSECURED or (given and in_new_loop(has_citus(given)))):
-        pytest.skip("rests on row security or on the locks of one server")
+        pytest.skip("rests on row security, or on the locks or plans of one server")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,6 +5,7 @@ The last tests need a cluster: `ATTENDANCE_TEST_DATABASE_URL` names a database o
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -14,6 +15,7 @@ from app.attendance.transfer.site import erase_site
 from app.database import sites
 from app.database.distribution import explain_functions, explain_settings, explain_tables
 from app.database.migrations import migrate
+from app.database.pool import Database
 from app.errors import ConfigurationError
 from tests.support.clusters import FIND_NODES, drop_on_workers, has_citus, spread_database
 from tests.support.mutations import READ, make_input, set_one
@@ -22,7 +24,7 @@ from tests.support.service import Record, RecordingDatabase, store
 
 BY_SITE = {"method": "h", "key": "site_id", "colocation": 1}
 HISTORY = {"name": "attendance_migrations", "method": "n", "key": None, "colocation": 2}
-SETTINGS = {"citus.override_table_visibility": "off", "statement_timeout": "5s"}
+SETTINGS = {"citus.override_table_visibility": "off", "statement_timeout": "5s", "plan_cache_mode": "auto"}
 COUNT_TABLES = "SELECT count(*) FROM pg_class WHERE relname LIKE 'attendance%'"
 
 
@@ -78,6 +80,8 @@ def test_functions_and_settings_are_as_the_service_needs_them() -> None:
         ("statement_timeout", "30s", None),
         ("statement_timeout", "0", "statement_timeout is not set"),
         ("citus.override_table_visibility", "on", "citus.override_table_visibility is on"),
+        ("plan_cache_mode", "force_custom_plan", None),
+        ("plan_cache_mode", "force_generic_plan", "plan_cache_mode is force_generic_plan"),
     ):
         settings = {**SETTINGS, name: value}
         found = explain_settings([{"name": each, "value": settings[each]} for each in settings])
@@ -97,7 +101,7 @@ async def spread(postgres_url: str, create_database: Callable[[], str]) -> Async
 
 async def test_what_a_database_holds_is_distributed_and_served_as_before(spread: str) -> None:
     await migrate(spread, row_security=True)
-    before = RecordingDatabase(spread)
+    before = Database(spread, pool_size=1, row_security=True)
     site_id, records = uuid4(), [Record(session_id=f"session {n}") for n in range(200)]
     await store(before, site_id, records)
     await before.close()
@@ -148,6 +152,12 @@ async def test_a_write_is_one_command_to_one_worker(distributed: RecordingDataba
     assert "issuing SELECT" in commands[0]
 
 
+async def test_a_session_whose_plans_are_generic_is_not_ready(distributed: RecordingDatabase) -> None:
+    async with distributed.connection(uuid4()) as connection:
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+    assert (await distributed.explain_unreadiness() or "").startswith("plan_cache_mode is force_generic_plan")
+
+
 async def test_an_erasure_is_one_command_for_each_batch(
     distributed: RecordingDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,12 +174,9 @@ async def test_a_worker_refuses_and_nothing_is_left(spread: str) -> None:
     nodes = await asyncpg.connect(spread)
     [worker, *_] = [node for node in await nodes.fetch(FIND_NODES) if not node["is_coordinator"]]
     await nodes.close()
-    place = spread.replace(f":{await find_port(spread)}/", f":{worker['port']}/")
+    parts = urlsplit(spread)
+    login = "".join(parts.netloc.rpartition("@")[:2])
+    place = urlunsplit(parts._replace(netloc=f"{login}{worker['host']}:{worker['port']}"))
     with pytest.raises(ConfigurationError, match="this is a worker of a Citus cluster"):
         await migrate(place, row_security=False, distributed=True)
     assert await fetch_value(place, COUNT_TABLES) == 0
-
-
-async def find_port(url: str) -> int:
-    port: int = await fetch_value(url, "SELECT current_setting('port')::int")
-    return port

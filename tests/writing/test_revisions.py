@@ -260,6 +260,7 @@ async def own_site(own_database: RecordingDatabase, site_id: UUID) -> AsyncItera
     await own_database.close()
 
 
+@pytest.mark.one_server
 async def test_followers_of_all_sites_are_restarted_by_a_jump_beyond_what_they_know(
     own_site: Site, own_url: str
 ) -> None:

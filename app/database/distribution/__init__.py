@@ -22,6 +22,8 @@ SETTINGS = {
     # For a worker that takes connections but does not answer.
     "citus.node_connection_timeout": "3s",
 }
+# Planned once for all values, a call names no site that Citus could find a worker by, and fails.
+PLANS = "plan_cache_mode"
 HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 IS_COORDINATOR = "SELECT citus_is_coordinator()"
 DESCRIBE_TABLES = """
@@ -158,7 +160,7 @@ async def explain_distribution(connection: Any, *, distributed: bool) -> str | N
     return (
         explain_tables(await connection.fetch(DESCRIBE_TABLES, [*SITE_TABLES, HISTORY]))
         or explain_functions(await find_undistributed_functions(connection))
-        or explain_settings(await connection.fetch(READ_SETTINGS, list(SETTINGS)))
+        or explain_settings(await connection.fetch(READ_SETTINGS, [*SETTINGS, PLANS]))
     )
 
 
@@ -190,10 +192,12 @@ def explain_functions(missing: list[str]) -> str | None:
 
 
 def explain_settings(settings: list[Any]) -> str | None:
-    """Why the settings of a session cost time or bound none; values other than those of `SETTINGS` may be meant."""
+    """Why settings of a session cost time, bound none or break calls; other values than in `SETTINGS` may be meant."""
     values = {row["name"]: row["value"] for row in settings}
     if values["citus.override_table_visibility"] != "off":
         return f"citus.override_table_visibility is on, which takes each connection half a second: {RUN}"
     if values["statement_timeout"] == "0":
         return f"statement_timeout is not set, so that nothing stops a statement behind a frozen worker: {RUN}"
+    if values[PLANS] == "force_generic_plan":
+        return f"{PLANS} is force_generic_plan, with which writes fail: run ALTER ROLE CURRENT_USER RESET {PLANS}"
     return None
