@@ -4,20 +4,17 @@ The parameters are those of "Parameter Key Words" in the chapter on libpq of Pos
 asyncpg, knows some of them and would send any other one to the server as a setting.
 """
 
-import os
 import random
 import re
-import ssl
-from configparser import ConfigParser, Error
 from enum import Enum, auto
-from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from app.database_files import check_certificates, check_service, map_system_certificates
 from app.errors import ConfigurationError
 
 EXAMPLE = "must be a URL such as postgresql://user@host:5432/database"
 NAMES_PORT = re.compile(r":([^:\]]*)$")
-WHOLE_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
+WHOLE_NUMBER = re.compile(r"\s*[+-]?\d{1,9}\s*", re.ASCII)
 
 
 class Treatment(Enum):
@@ -92,18 +89,10 @@ CHOICES = {
     "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
     "sslnegotiation": ("postgres", "direct"),
     "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "gsslib": ("gssapi", "sspi"),
     "ssl_min_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
     "ssl_max_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
 }
-FILES = ("sslcert", "sslkey", "sslrootcert", "sslcrl")
-SYSTEM = "system"
-# Where systems keep the certificates of public authorities in one file.
-SYSTEM_CERTIFICATES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
 
 
 def parse_database_url(url: str, setting: str) -> str:
@@ -160,46 +149,20 @@ def is_passed(name: str, value: str, setting: str) -> bool:
     return treatment is Treatment.PASSED
 
 
+def check_value(name: str, value: str, setting: str) -> None:
+    """Raise ConfigurationError, naming the setting and the parameter, for a value that cannot be kept."""
+    if is_passed(name, value, setting) and value not in CHOICES.get(name, (value,)):
+        raise ConfigurationError(f"{setting}: {name} must be one of {', '.join(CHOICES[name])}")
+
+
 def check_values(kept: dict[str, str], setting: str) -> None:
-    for name, choices in CHOICES.items():
-        if kept.get(name, choices[0]) not in choices:
-            raise ConfigurationError(f"{setting}: {name} must be one of {', '.join(choices)}")
+    for name, value in kept.items():
+        check_value(name, value, setting)
     is_certain = kept.get("sslmode", "prefer") in ("require", "verify-ca", "verify-full")
     if kept.get("sslnegotiation") == "direct" and not is_certain:
         raise ConfigurationError(f"{setting}: sslnegotiation=direct needs sslmode=require, verify-ca or verify-full")
-    for name in FILES:
-        if name in kept and not os.access(kept[name], os.R_OK):
-            raise ConfigurationError(f"{setting}: the file that {name} names does not exist or cannot be read")
+    check_certificates(kept, setting)
     check_service(kept, setting)
-
-
-def check_service(kept: dict[str, str], setting: str) -> None:
-    """Raise ConfigurationError for a service that is not defined: the driver would ignore it."""
-    if "service" not in kept:
-        return
-    path = os.environ.get("PGSERVICEFILE") or os.path.expanduser("~/.pg_service.conf")  # noqa: PTH111 (pathlib's raises where there is no home)
-    definitions = ConfigParser(interpolation=None)
-    try:
-        definitions.read(path)
-    except (OSError, Error) as failure:
-        raise ConfigurationError(f"{setting}: the service file {path} cannot be read") from failure
-    if kept["service"] not in definitions.sections():
-        raise ConfigurationError(f"{setting}: the service {kept['service']} is not defined in {path}")
-
-
-def map_system_certificates(kept: dict[str, str], setting: str) -> None:
-    """Have `sslrootcert=system` name the file of the system, and mean `sslmode=verify-full` as in libpq."""
-    if kept.get("sslrootcert") != SYSTEM:
-        return
-    if kept.setdefault("sslmode", "verify-full") != "verify-full":
-        raise ConfigurationError(f"{setting}: sslrootcert=system needs sslmode=verify-full")
-    candidates = (ssl.get_default_verify_paths().cafile, *SYSTEM_CERTIFICATES)
-    found = next((path for path in candidates if path and Path(path).is_file()), None)
-    if found is None:
-        raise ConfigurationError(
-            f"{setting}: sslrootcert=system finds no certificates on this system; name a file, or set SSL_CERT_FILE"
-        )
-    kept["sslrootcert"] = found
 
 
 def check_ports(parts: SplitResult, given: dict[str, str], setting: str) -> None:

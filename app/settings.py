@@ -12,12 +12,11 @@ from typing import Any
 from app.data_directory import PREFIX, read_data_dir
 from app.database_url import parse_database_url
 from app.errors import ConfigurationError
+from app.other_variables import check_libpq_variables, is_set_by_kubernetes
 
-# What Kubernetes sets in each pod for a service called attendance, or attendance-db.
-KUBERNETES_NAME = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
 # The tests read these from the same environment.
 TEST_NAMES = frozenset({"TEST_DATABASE_URL", "TEST_SERVICE_URL", "TEST_REPLICA_URL", "TEST_ROW_SECURITY", "BROWSER"})
-WEB_URL = re.compile(r"https?://[^/\s]+")
+WEB_URL = re.compile(r"https?://[^/\s]+(/\S*)?")
 TRUE_WORDS = frozenset({"on", "true", "yes", "1"})
 FALSE_WORDS = frozenset({"off", "false", "no", "0"})
 STANDARD_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -91,15 +90,16 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     Raises ConfigurationError, naming the variable, for a name that is unknown or a value that cannot be used.
     """
     given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
-    for name in given:
-        check_name(name)
+    for name, value in given.items():
+        check_name(name, value)
     check_combinations(given)
-    is_development = "DATABASE_URL" not in given
-    values: dict[str, Any] = {"introspection": is_development, "explorer": is_development}
+    values: dict[str, Any] = dict.fromkeys(("introspection", "explorer"), "DATABASE_URL" not in given)
     values["data_dir"] = read_data_dir(given, environ)
     standard = find_standard_endpoint(environ)
     values["otlp_endpoint"] = environ[standard] if standard and has_tracing() else None
     values |= {name.lower(): read(given, name) for name, read in READERS.items() if name in given}
+    for url in filter(None, (values.get("database_url"), values.get("replica_url"))):
+        check_libpq_variables(url, environ)
     if values.get("distributed"):
         values["row_security"] = False
     if is_tracing_off(environ):
@@ -107,12 +107,13 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, value: str) -> None:
     """Raise ConfigurationError for a name that is neither a setting nor set by Kubernetes."""
-    if name in READERS or name in TEST_NAMES or KUBERNETES_NAME.fullmatch(name):
+    if name in READERS or name in TEST_NAMES or is_set_by_kubernetes(name, value):
         return
     nearest = difflib.get_close_matches(name, READERS, n=1, cutoff=0)[0]
-    raise ConfigurationError(f"{PREFIX}{name} is not a setting; the nearest one is {PREFIX}{nearest}")
+    cure = "--port chooses it" if name == "PORT" else f"the nearest one is {PREFIX}{nearest}"
+    raise ConfigurationError(f"{PREFIX}{name} is not a setting; {cure}")
 
 
 def check_combinations(given: Mapping[str, str]) -> None:
@@ -159,7 +160,7 @@ def has_tracing() -> bool:
 
 def read_database_url(given: Mapping[str, str], name: str) -> str | None:
     url = given.get(name)
-    return None if url is None else parse_database_url(url, PREFIX + name)
+    return None if url is None else parse_database_url(url.strip(), PREFIX + name)
 
 
 def read_as_is(given: Mapping[str, str], name: str) -> str:
@@ -196,7 +197,7 @@ def read_switch(given: Mapping[str, str], name: str) -> bool:
 
 
 def read_web_url(given: Mapping[str, str], name: str) -> str:
-    if not WEB_URL.match(given[name]):
+    if not WEB_URL.fullmatch(given[name]):
         raise ConfigurationError(f"{PREFIX}{name} must be a URL such as http://collector:4318")
     return given[name]
 

@@ -7,16 +7,20 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from app import database_url
+from app import database_files
 from app.database.connector import Connector
 from app.database_url import parse_database_url
 from app.errors import ConfigurationError
 from app.settings import load_settings
 from tests.support.commands import run_command
+from tests.support.key_server import certify
 
 NAME = "ATTENDANCE_DATABASE_URL"
 BASE = "postgresql://user:secret@one:5432/data"
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def parse(query: str) -> dict[str, str]:
@@ -48,6 +52,7 @@ def test_what_the_driver_takes_stays_as_it_is(url: str) -> None:
     [
         "connect_timeout=10",
         "connect_timeout=-1",
+        "connect_timeout=%2010%20",
         "keepalives=0",
         "keepalives=1&keepalives_idle=30&keepalives_interval=5&keepalives_count=3",
         "tcp_user_timeout=5000",
@@ -86,12 +91,12 @@ def test_what_libpq_says_otherwise_is_mapped(query: str, kept: dict[str, str]) -
 
 def test_the_certificates_of_the_system_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.pem"
-    bundle.touch()
+    bundle.write_bytes(certify(RSA).public_bytes(Encoding.PEM))
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: type("Paths", (), {"cafile": None}))
-    monkeypatch.setattr(database_url, "SYSTEM_CERTIFICATES", (str(tmp_path / "nothing"), str(bundle)))
+    monkeypatch.setattr(database_files, "SYSTEM_CERTIFICATES", (str(tmp_path / "nothing"), str(bundle)))
     expected = {"sslrootcert": str(bundle), "sslmode": "verify-full"}
     assert parse("sslrootcert=system") == parse("sslmode=verify-full&sslrootcert=system") == expected
-    monkeypatch.setattr(database_url, "SYSTEM_CERTIFICATES", ())
+    monkeypatch.setattr(database_files, "SYSTEM_CERTIFICATES", ())
     with pytest.raises(ConfigurationError, match=f"{NAME}: sslrootcert=system finds no certificates"):
         parse("sslrootcert=system")
 
@@ -126,6 +131,11 @@ def test_hosts_are_tried_in_a_random_order_each_with_its_own_port() -> None:
         ("ssl_min_protocol_version=SSLv3", "ssl_min_protocol_version"),
         ("sslrootcert=/no/such/file", "sslrootcert"),
         ("sslcert=/no/such/file", "sslcert"),
+        ("sslrootcert=/etc/passwd&sslmode=verify-ca", "sslrootcert"),
+        ("sslrootcert=/etc&sslmode=verify-ca", "sslrootcert"),
+        ("sslcrl=/etc/passwd&sslmode=require", "sslcrl"),
+        ("sslcert=/etc/passwd&sslkey=/etc/passwd&sslmode=require", "sslcert and sslkey"),
+        ("gsslib=kerberos", "gsslib"),
         ("sslrootcert=system&sslmode=require", "sslrootcert"),
         ("hostaddr=127.0.0.1", "hostaddr"),
         ("requirepeer=postgres", "requirepeer"),
@@ -148,6 +158,41 @@ def test_what_cannot_be_kept_is_refused_by_name(query: str, name: str) -> None:
     assert str(refused.value).startswith(NAME)
     assert name in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PGSSLMODE", "on"),
+        ("PGSSLNEGOTIATION", "none"),
+        ("PGSSLMINPROTOCOLVERSION", "SSLv3"),
+        ("PGTARGETSESSIONATTRS", "writable"),
+        ("PGCHANNELBINDING", "require"),
+        ("PGREQUIREAUTH", "scram-sha-256"),
+        ("PGREQUIREPEER", "postgres"),
+        ("PGGSSENCMODE", "require"),
+        ("PGSSLCERTMODE", "require"),
+        ("PGGSSLIB", "kerberos"),
+        ("PGPORT", "http"),
+        ("PGSERVICE", "nothing"),
+    ],
+)
+def test_a_variable_that_completes_the_url_is_refused_by_name(variable: str, value: str) -> None:
+    url = "postgresql://user@one/data"
+    for urls in ({NAME: url}, {NAME: f"{BASE}?sslmode=require", "ATTENDANCE_REPLICA_URL": "postgresql:///data"}):
+        with pytest.raises(ConfigurationError, match=f"^{variable}\\b"):
+            load_settings({**urls, variable: value})
+    assert load_settings({"HOME": "/home/someone", variable: value}).database_url is None
+
+
+def test_a_variable_counts_only_where_the_url_does_not_say_otherwise() -> None:
+    url = f"{BASE}?sslmode=disable&target_session_attrs=any"
+    variables = {"PGSSLMODE": "on", "PGTARGETSESSIONATTRS": "writable", "PGCHANNELBINDING": "prefer", "PGPORT": "http"}
+    assert load_settings({NAME: url, **variables, "PGOPTIONS": "-c x=y", "PGSSLKEY": ""}).database_url == url
+
+
+def test_white_space_around_a_url_is_no_part_of_it() -> None:
+    assert load_settings({NAME: f" {BASE} \n"}).database_url == BASE
 
 
 def test_a_service_has_to_be_defined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,12 +1,9 @@
 """Which keys are used: members of a published set, a public key or a secret of the configuration, and which of them."""
 
 from base64 import b64encode
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -14,7 +11,7 @@ from app.errors import ConfigurationError
 from app.settings import load_settings
 from app.web.auth.keys import ConfiguredKey, PublishedKeys, build_key_source, read_key_set
 from app.web.auth.public_keys import VerificationKey, read_public_key
-from tests.support.key_server import publish, serve_keys, write_pem
+from tests.support.key_server import certify, publish, serve_keys, write_pem
 
 OLD, NEW = (publish(ed25519.Ed25519PrivateKey.generate(), name) for name in ("old", "new"))
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -83,14 +80,7 @@ def test_a_curve_fixes_its_algorithm(algorithm: str, curve: ec.EllipticCurve) ->
     assert read_public_key(write_pem(private)) == VerificationKey(private.public_key(), algorithm)
 
 
-def write_certificate(key: rsa.RSAPrivateKey) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issuer")])
-    start = datetime(2020, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=1))
-    return builder.sign(key, hashes.SHA256())
-
-
-CERTIFICATE = write_certificate(RSA)
+CERTIFICATE = certify(RSA)
 PEM_LINES = write_pem(RSA).splitlines()
 FORMS: dict[str, str] = {
     "PEM": write_pem(RSA),
@@ -176,7 +166,9 @@ async def test_the_settings_name_where_keys_come_from() -> None:
         assert await published.find_keys("old", "EdDSA")
 
 
-@pytest.mark.parametrize("url", ["x", "ftp://host/keys", "https://", "https:///keys", "http:// x", " https://host/"])
+@pytest.mark.parametrize(
+    "url", ["x", "ftp://host/keys", "https://", "https:///keys", "http:// x", " https://host/", "https://host/\n"]
+)
 def test_keys_are_published_on_the_web(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         build_key_source(load_settings({"ATTENDANCE_JWKS_URL": url}))

@@ -27,7 +27,7 @@ MAX_KEYS = 100
 MAX_TRIED_KEYS = 10  # A bad token costs this many verifications at most.
 MAX_REDIRECTS = 3
 SECRET_ALGORITHM = "HS256"  # noqa: S105 (a name)
-JWKS_URL = re.compile(r"https?://[^/\s]+")
+JWKS_URL = re.compile(r"https?://[^/\s]+(/\S*)?")
 UNUSABLE = "it has no key that verifies signatures"
 ASYMMETRIC_KEY_TYPES = ("RSA", "EC", "OKP")
 
@@ -235,7 +235,7 @@ def read_published_key(entry: Any) -> VerificationKey | None:
 def build_key_source(settings: Settings) -> KeySource:
     """The key source of the settings. Raises ConfigurationError for no key, or an unreadable one."""
     if settings.jwks_url is not None:
-        if not JWKS_URL.match(settings.jwks_url):
+        if not JWKS_URL.fullmatch(settings.jwks_url):
             raise ConfigurationError("ATTENDANCE_JWKS_URL must be an http(s) URL")
         return PublishedKeys(settings.jwks_url)
     if settings.jwt_public_key is not None:
