@@ -14,7 +14,7 @@ from app.web.headers import CONTENT_ENCODING, CONTENT_TYPE, Headers
 from app.web.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, is_json
 
 BOM = b"\xef\xbb\xbf"
-MAY_BE_EMPTY = ("operationName", "variables", "extensions")
+MAY_BE_EMPTY = ("operationName", "variables", "extensions", DOCUMENT_ID)
 
 
 class HTTPError(Exception):
@@ -47,7 +47,7 @@ def check_head(method: str, headers: Headers, media_type: str | None) -> None:
     if method == "POST":
         if not is_json(headers.get(CONTENT_TYPE)):
             raise HTTPError(415, "The body must be JSON in UTF-8: send `Content-Type: application/json`.")
-        if headers.get(CONTENT_ENCODING, b"identity") != b"identity":
+        if headers.get(CONTENT_ENCODING, b"").lower() not in (b"", b"identity"):
             raise HTTPError(415, "The body must not be compressed.")
 
 
@@ -65,7 +65,7 @@ def parse_query_string(query_string: bytes) -> GraphQLRequest:
     """The request in the query string of a GET. Raises HTTPError.
 
     Follows "GET" of the GraphQL-over-HTTP specification: an empty `operationName` counts as absent. So do empty
-    `variables` and `extensions`.
+    `variables`, `extensions` and `documentId`.
     """
     given = QueryParams(query_string)
     parameters: dict[str, Any] = {name: value for name, value in given.items() if value or name not in MAY_BE_EMPTY}
@@ -117,11 +117,11 @@ def read_reference(parameters: Mapping[str, Any]) -> DocumentReference | None:
     """The identifier that a request gives for its document. Raises HTTPError.
 
     Follows "Persisted Document Request Parameters" of the GraphQL-over-HTTP specification, and Apollo's automatic
-    persisted queries.
+    persisted queries. An empty `documentId` counts as absent.
     """
     extensions = read_optional(parameters, "extensions", dict, "an object") or {}
     document_id = read_optional(parameters, DOCUMENT_ID, str, "a string")
-    if document_id is not None:
+    if document_id:
         return build_reference(document_id, DOCUMENT_ID)
     persisted = extensions.get("persistedQuery")
     if persisted is None:

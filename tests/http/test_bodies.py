@@ -66,7 +66,17 @@ async def test_a_body_of_no_type_is_refused(bare: httpx2.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "status"), [("gzip", 415), ("deflate", 415), ("br", 415), ("gzip, identity", 415), ("identity", 200)]
+    ("encoding", "status"),
+    [
+        ("gzip", 415),
+        ("deflate", 415),
+        ("br", 415),
+        ("gzip, identity", 415),
+        ("identity", 200),
+        ("Identity", 200),
+        ("", 200),
+        ("GZIP", 415),
+    ],
 )
 async def test_a_compressed_body_is_refused(bare: httpx2.AsyncClient, encoding: str, status: int) -> None:
     assert (await post(bare, TYPENAME, content_encoding=encoding)).status_code == status
@@ -119,6 +129,7 @@ async def test_a_body_that_is_no_request_is_refused(bare: httpx2.AsyncClient, ca
         b'{"query": "{ __typename }", "variables": []}',
         b'{"query": "{ __typename }", "extensions": []}',
         b'{"query": "{ __typename }", "operationName": ""}',
+        b'{"query": "{ __typename }", "documentId": ""}',
         b'{"query": "\xef\xbb\xbf{ __typename }", "operationName": "", "variables": [], "extensions": []}',
         b'{"query": "{ __typename }", "operationName": null, "variables": null, "extensions": null}',
     ],

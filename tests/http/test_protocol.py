@@ -63,6 +63,7 @@ GETS_THAT_ARE_SERVED = {
     "an operation's name": ({"query": TWO_OPERATIONS, "operationName": "Two"}, {"two": "Query"}),
     "an empty operation's name, which is none": ({**TYPENAME, "operationName": ""}, {"__typename": "Query"}),
     "empty variables and extensions": ({**TYPENAME, "variables": "", "extensions": ""}, {"__typename": "Query"}),
+    "an empty identifier of a document, which is none": ({**TYPENAME, "documentId": ""}, {"__typename": "Query"}),
     "empty lists of them": ({**TYPENAME, "variables": "[]", "extensions": "[]"}, {"__typename": "Query"}),
     "an operation that is called null": (
         {"query": "query null { __typename }", "operationName": "null"},

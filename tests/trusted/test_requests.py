@@ -196,7 +196,7 @@ async def test_what_was_not_asked_for_longest_is_forgotten(asking: Any, monkeypa
     ("content", "argument"),
     [
         ({"documentId": 7}, "documentId"),
-        ({"documentId": ""}, "documentId"),
+        ({"documentId": ""}, "query"),
         ({"documentId": "a b"}, "documentId"),
         ({"documentId": "x" * 201}, "documentId"),
         ({"documentId": "../../etc/passwd"}, "documentId"),
