@@ -18,7 +18,13 @@ LONGEST_MESSAGE = 1000
 NULL_IN_PYTHON = ("not to be None.", "not to be null.")
 # What Python says of a value that a scalar does not take.
 PYTHON_ERROR = re.compile(r", but encountered error '.*?'(?=[;.])", re.DOTALL)
-SECOND_FILTER = f"Within OneOf Input Object type '{FILTER_TYPE}'"
+# Values that are shown as Python writes them, where they stand alone.
+PYTHON_WORD = re.compile(r"(?<=value: )(True|False|None)\b|(?<=found: )(True|False|None)\b")
+SECOND_FILTERS = (
+    f"Within OneOf Input Object type '{FILTER_TYPE}'",
+    f"Expected value of type '{FILTER_TYPE}' to be an object, found: [",
+    "There can be only one argument named 'filter'.",
+)
 FILTER_HINT = " A query takes one filter. To read the records of one booking or session, name it in `perspective`."
 
 FormattedError = dict[str, Any]
@@ -52,7 +58,7 @@ def format_request_error(code: str, error: GraphQLError, arguments: ArgumentFind
     """An error of the GraphQL library that keeps a request from being run."""
     extensions = {"code": code}
     if arguments is not None and (argument := arguments.find_argument(error)) is not None:
-        extensions["argument"] = argument
+        extensions["argument"] = shorten(argument)
     return {**locate(error), "extensions": extensions}
 
 
@@ -72,13 +78,20 @@ def format_unforeseen(failure: BaseException) -> FormattedError:
 
 def locate(error: GraphQLError) -> GraphQLFormattedError:
     """The message, locations and path of an error, in GraphQL's terms and without extensions of the library's own."""
-    message = shorten(PYTHON_ERROR.sub("", error.message.replace(*NULL_IN_PYTHON)))
-    located: GraphQLFormattedError = {"message": message + FILTER_HINT if SECOND_FILTER in message else message}
+    message = shorten(write_in_graphql(error.message))
+    is_second_filter = any(text in message for text in SECOND_FILTERS)
+    located: GraphQLFormattedError = {"message": message + FILTER_HINT if is_second_filter else message}
     if error.locations:
         located["locations"] = [location.formatted for location in error.locations]
     if error.path is not None:
         located["path"] = error.path
     return located
+
+
+def write_in_graphql(message: str) -> str:
+    """A message of the GraphQL library without Python's words."""
+    without_error = PYTHON_ERROR.sub("", message.replace(*NULL_IN_PYTHON))
+    return PYTHON_WORD.sub(lambda word: "null" if word[0] == "None" else word[0].lower(), without_error)
 
 
 def shorten(message: str) -> str:

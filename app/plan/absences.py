@@ -144,7 +144,7 @@ def plan_absences(
         message = f"`minimumRecorded` takes a number from 0 on, not {minimum_recorded}."
         raise BadUserInput(message, argument="minimumRecorded")
     if not 0 <= minimum_missed_share <= 1:
-        message = f"`minimumMissedShare` takes a share from 0 to 1, not {minimum_missed_share}."
+        message = "`minimumMissedShare` takes a share from 0 to 1."
         raise BadUserInput(message, argument="minimumMissedShare")
     groups = AbsenceGroups(by, max(minimum_recorded, 1), abs(float(minimum_missed_share)))
     size, backward = plan_size(page.first, page.last)

@@ -245,6 +245,11 @@ SECOND_FILTERS: dict[str, tuple[str, dict[str, Any]]] = {
         "{ attendances(filter: {status: $x, bookingId: $y}) { totalCount } }",
         {"x": TWO_FILTERS["status"], "y": TWO_FILTERS["bookingId"]},
     ),
+    "a list": ("{ attendances(filter: [{status: {eq: ATTENDED}}, {id: {eq: 1}}]) { totalCount } }", {}),
+    "a list in a variable": (
+        "query($x: AttendanceFilter) { attendances(filter: $x) { totalCount } }",
+        {"x": [TWO_FILTERS, TWO_FILTERS]},
+    ),
 }
 
 
@@ -254,6 +259,34 @@ async def test_a_second_filter_is_told_where_it_belongs(client: GraphQLClient, c
     refusal = await refuse(client, query, **variables)
     assert "`perspective`" in refusal.message
     assert refusal.argument == "filter"
+
+
+async def test_a_second_argument_for_a_filter_is_told_where_it_belongs(client: GraphQLClient) -> None:
+    query = '{ attendances(filter: {status: {eq: ATTENDED}}, filter: {id: {eq: "x"}}) { totalCount } }'
+    assert "`perspective`" in (await refuse(client, query)).message
+
+
+@pytest.mark.parametrize("value", [True, False, [None]])
+@pytest.mark.parametrize("kind", ["Int", "String", "ID", "AttendanceFilter", "[AttendanceOrder!]!"])
+async def test_a_refused_value_is_shown_as_json_has_it(client: GraphQLClient, kind: str, value: object) -> None:
+    name = {"Int": "first", "String": "after", "AttendanceFilter": "filter"}.get(kind, "orderBy")
+    field = "attendance(id: $x) { id }" if kind == "ID" else f"attendances({name}: $x) {{ totalCount }}"
+    message = (await refuse(client, f"query($x: {kind}{'!' * (kind == 'ID')}) {{ {field} }}", x=value)).message
+    assert not re.search(r"True|False", message)
+    assert value == [None] or str(value).lower() in message
+
+
+@pytest.mark.parametrize("share", ["1e400", "-1e400", "9" * 400])
+async def test_a_share_beyond_all_numbers_is_refused_without_the_words_of_the_runtime(
+    client: GraphQLClient, share: str
+) -> None:
+    refusal = await refuse(client, f"{{ absences(minimumMissedShare: {share}) {{ totalCount }} }}")
+    assert (refusal.argument, "inf" in refusal.message) == ("minimumMissedShare", False)
+
+
+async def test_a_long_name_is_cut_where_an_argument_is_named(client: GraphQLClient) -> None:
+    answer = await client.post(f"query(${'x' * 20_000}: Int) {{ __typename }}")
+    assert len(answer.json()["errors"][0]["extensions"]["argument"]) <= 1003
 
 
 async def test_a_second_operator_is_not_told_of_perspectives(client: GraphQLClient) -> None:

@@ -183,7 +183,7 @@ async def test_an_id_that_is_a_fraction_or_a_boolean_is_refused_at_its_place(
     kind, field, make = PLACES_OF_IDS[argument]
     refusal = await refuse(client, f"query($value: {kind}) {{ {field} }}", value=make(value))
     assert refusal.place == (INPUT, argument)
-    shown = True if value is True else float(value)
+    shown = "true" if value is True else float(value)
     assert refusal.message.endswith(f"ID cannot represent value: {shown}. Send it as a string.")
 
 
