@@ -270,11 +270,20 @@ async def test_a_head_that_is_too_large_is_refused(server: WatchedServer, case: 
 LARGE = b"y" * 100_000
 NEARLY = b"y" * 60_000
 HEAD_START = HEAD.encode() + b"content-length: 27\r\n"
+UPGRADE = (
+    b"GET /graphql HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: graphql-transport-ws\r\n"
+)
 REST = b'\r\n{"query": "{ __typename }"}'
 WHOLE_AT_ONCE: dict[str, list[bytes]] = {
     "one header": [HEAD_START + b"x: " + LARGE + b"\r\n" + REST],
     "a header's name": [HEAD_START + LARGE + b": x\r\n" + REST],
+    "white space": [HEAD_START + b"x:" + b" " * 100_000 + b"y\r\n" + REST],
+    "white space in halves": [HEAD_START + b"x:" + b" " * 60_000, b" " * 60_000 + b"y\r\n" + REST],
     "many headers": [HEAD_START + b"".join(b"x%d: y\r\n" % number for number in range(300)) + REST],
+    "an upgrade": [UPGRADE + b"x: " + LARGE + b"\r\n\r\n"],
+    "an upgrade in halves": [UPGRADE + b"x: " + NEARLY, NEARLY + b"\r\n\r\n"],
+    "an upgrade of many headers": [UPGRADE + b"".join(b"x%d: y\r\n" % number for number in range(300)) + b"\r\n"],
     "an address": [b"GET /graphql?query={__typename}&x=" + LARGE + b" HTTP/1.1\r\nhost: x\r\n\r\n"],
     "two halves": [HEAD_START + b"x: " + NEARLY, NEARLY + b"\r\n" + REST],
     "after a request": [TYPENAME + HEAD_START + b"x: " + LARGE + b"\r\n" + REST],

@@ -138,6 +138,9 @@ class HTTPConnection(CountedConnection, HTTPProtocol):
         self._received += len(data)
         if self._received > MAX_HEAD_BYTES:
             self._has_received_much = True
+            if not self.is_in_body() and self._framing + data.find(HEAD_END) > MAX_HEAD_BYTES:
+                self.end(HEAD_TOO_LARGE)
+                return
         try:
             is_framing = self.parse(data)
         except httptools.HttpParserError:
