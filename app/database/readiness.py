@@ -1,6 +1,8 @@
 """Whether the service can work on a database as it is: encoding, schema, migrations, privileges, row security."""
 
+import re
 from typing import Any
+from urllib.parse import quote
 
 from app.database.distribution import explain_distribution
 from app.database.migrations import explain_encoding, read_pending
@@ -9,6 +11,7 @@ from app.database.row_security import differs_from_setting
 from app.errors import ConfigurationError
 
 NOT_MIGRATED = "the database is not migrated: run `attendance migrate`"
+SIMPLE_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 # A role does not see a table by its name alone when its search_path lacks the schema, or it may not use the schema.
 FIND_TABLES = """
 SELECT current_user::text AS role,
@@ -45,9 +48,16 @@ async def explain_tables(connection: Any) -> str | None:
     if found["schema"] is None:
         return (
             f"the tables are in the schema {schema}, which the search_path ({found['search_path']}) does not name: "
-            f"add options=-c%20search_path={schema} to the URL of the database, or run `attendance migrate`"
+            f"add {write_options(schema)} to the URL of the database, or run `attendance migrate`"
         )
     return None
+
+
+def write_options(schema: str) -> str:
+    """The parameter of a URL that names a schema; libpq's `options` are words, in which a space is escaped."""
+    name = schema if SIMPLE_NAME.fullmatch(schema) else '"{}"'.format(schema.replace('"', '""'))
+    word = name.replace("\\", "\\\\").replace(" ", "\\ ")
+    return f"options=-c%20search_path={quote(word)}"
 
 
 async def explain_history(connection: Any, *, row_security: bool, needs_all: bool = True) -> str | None:

@@ -1,5 +1,6 @@
 """A schema other than an open `public`: the service's role gets what it needs there, or the missing grant is named."""
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -62,6 +63,30 @@ async def test_a_schema_named_by_a_search_path_is_opened_for_the_service(
     connection = await asyncpg.connect(url)
     assert await connection.fetchval("SELECT to_regclass('\"Our App\".attendance') IS NOT NULL")
     await connection.close()
+
+
+async def test_a_schema_of_the_owners_name_is_told_with_what_to_add(create_owner: CreateOwner) -> None:
+    url = await create_owner("CREATEROLE")
+    owner = urlsplit(url).username
+    await execute(url, f"CREATE SCHEMA AUTHORIZATION {owner}")
+    await migrate(url, row_security=True)
+    assert await explain(follow_advice(url, await explain(url))) is None
+
+
+async def test_a_schema_whose_name_needs_quotes_is_told_as_the_url_takes_it(empty_url: str, service_role: str) -> None:
+    await execute(empty_url, 'CREATE SCHEMA "Our ""App"""')
+    await migrate(
+        follow_advice(empty_url, "options=-c%20search_path=%22Our%5C%20%22%22App%22%22%22 "), row_security=True
+    )
+    assert await explain(follow_advice(empty_url, await explain(empty_url))) is None
+    await execute(empty_url, f"DROP OWNED BY {service_role}")
+
+
+def follow_advice(url: str, reason: str | None) -> str:
+    """The URL with the parameter that a reason says to add."""
+    advised = re.search(r"options=\S+", reason or "")
+    assert advised is not None, reason
+    return f"{url}{'&' if '?' in url else '?'}{advised[0]}"
 
 
 async def test_tables_outside_the_search_path_are_found_and_named(empty_url: str, service_role: str) -> None:
