@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from string import Template
 
 COMMAND_LINE = Path("/proc/1/cmdline")
 SECONDS = 2.0
@@ -18,8 +19,11 @@ ALL_ADDRESSES = ("", "::", "0.0.0.0")  # noqa: S104 (they are compared)
 
 
 def find_address(command_line: str, environ: Mapping[str, str]) -> tuple[str, int]:
-    """The host and the port that a command serves on. Of repeated options, the last one counts."""
-    options = dict(OPTION.findall(command_line))
+    """The host and the port that a command serves on. Of repeated options, the last one counts.
+
+    The command line of a shell has its variables by name, such as `$PORT`.
+    """
+    options = dict(OPTION.findall(Template(command_line).safe_substitute(environ)))
     host = options.get("host", environ.get("ATTENDANCE_HOST", DEFAULT_HOST)).strip("[]\"'")
     port = options.get("port", "").strip("\"'")
     return DEFAULT_HOST if host in ALL_ADDRESSES else host, int(port) if port.isdigit() else DEFAULT_PORT
