@@ -4,6 +4,8 @@ from typing import Any
 
 # Each of them has the column site_id, and a policy that compares it with the site of the session.
 SITE_TABLES = ("attendance", "attendance_deletion", "site_revision", "site_totals")
+# The policies of the migrations, which compare it with a setting. Any other one adds rows to what the role sees.
+POLICIES = ("attendance_site", "attendance_listed_sites")
 # Triggers write the totals as the owner, whom row security does not bind there.
 FIND_TABLES = """
 SELECT c.oid::regclass::text AS name, forced.clause AS force,

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from app.database.failures import SessionRefused
-from app.database.row_security import SITE_TABLES
+from app.database.row_security import POLICIES, SITE_TABLES
 
 # The first statement of each connection; it also enters the first site.
 CHECK_SESSION = """
@@ -27,6 +27,15 @@ SELECT set_config('attendance.site_id', $1, false) AS site,
         ))
         FROM unnest($3::text[]) AS name WHERE to_regclass(name) IS NOT NULL
     ) AS has_policy,
+    (
+        SELECT string_agg(format('%s on %s', polname, polrelid::regclass), ', ' ORDER BY polrelid, polname)
+        FROM pg_policy
+        WHERE polrelid IN (SELECT to_regclass(name) FROM unnest($3::text[]) AS name)
+            AND polpermissive AND polname <> ALL ($4::text[])
+            AND EXISTS (
+                SELECT FROM unnest(polroles) AS granted WHERE granted = 0 OR pg_has_role(current_user, granted, 'USAGE')
+            )
+    ) AS other_policies,
     (SELECT json_object_agg(name, setting)::text FROM pg_settings WHERE name = ANY($2::text[])) AS settings
 """
 # For a second connection, which may be far away, and for the notification that it sends.
@@ -80,7 +89,7 @@ async def check_session(connection: Any, expected: ExpectedSession, site: str) -
     """
     async with expected.pooler.wait_for_turn():
         try:
-            found = await connection.fetchrow(CHECK_SESSION, site, list(expected.settings), SITE_TABLES)
+            found = await connection.fetchrow(CHECK_SESSION, site, list(expected.settings), SITE_TABLES, POLICIES)
         except SHARED_SESSION_ERRORS as failure:
             raise SessionRefused(TRANSACTION_MODE) from failure
         fault = find_fault(found, expected)
@@ -116,6 +125,11 @@ def find_row_security_fault(found: Any, role: str, login: str) -> str | None:
         return (
             "a table lacks the policy attendance_site, so row security hides all its rows: create it "
             "as the migrations do"
+        )
+    if found["row_security"] and found["other_policies"]:
+        return (
+            f"row security does not keep the role {role} to one site because of the policy {found['other_policies']}: "
+            "drop it, or grant it to another role"
         )
     if found["row_security_setting"] != "on":
         return f"the setting row_security is off, so statements fail: ALTER ROLE {login} SET row_security = on"
