@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,6 +16,7 @@ from app.attendance.transfer.site import load_demo
 from app.cli import main
 from app.errors import ServiceError
 from app.schema.permissions import SCOPES, Permission
+from tests.conftest import pytest_terminal_summary
 from tests.support.service import GraphQLClient, RecordingDatabase
 
 ROOT = Path(__file__).parents[1]
@@ -71,3 +74,17 @@ def test_every_dependency_is_pinned_by_name_and_version_alone() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", pin) for pin in pins)
+
+
+def test_the_command_of_the_tests_says_how_long_it_takes() -> None:
+    start = README.index("## Quick start")
+    assert re.search(r"takes about \d+ minutes", README[start : README.index("\n## ", start + 1)])
+
+
+def test_what_is_skipped_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    reasons = ("needs Node", "test_the_codegen needs Node", "needs promtool")
+    skipped = [SimpleNamespace(longrepr=("test_file.py", 1, f"Skipped: {reason}")) for reason in reasons]
+    for stats in ({"skipped": skipped}, {"passed": skipped}):
+        reporter: Any = SimpleNamespace(stats=stats, write_line=print)
+        pytest_terminal_summary(reporter)
+    assert capsys.readouterr().out == "Skipped: 2 x needs Node; 1 x needs promtool\n"

@@ -217,6 +217,15 @@ async def test_every_remote_file_is_the_pinned_one_by_version_and_digest(tmp_pat
     assert len(tags) == len(VENDOR_NAMES)
 
 
+async def test_the_panes_stand_above_each_other_where_the_page_is_narrow(client: httpx2.AsyncClient) -> None:
+    assert '<meta name="viewport" content="width=device-width' in (await client.get("/graphql")).text
+    style = (await client.get("/graphql/explorer/page.css")).text
+    narrow = re.search(r"^@media \(max-width: (\d+)px\) \{$(.*?)^\}$", style, re.DOTALL | re.MULTILINE)
+    assert narrow
+    assert int(narrow[1]) >= 480
+    assert re.search(r"#graphiql-session \{\s+flex-direction: column;", narrow[2])
+
+
 async def test_react_is_loaded_before_the_scripts_that_need_it(client: httpx2.AsyncClient) -> None:
     scripts = re.findall(r'src="graphql/explorer/([^"]+)"', (await client.get("/graphql")).text)
 

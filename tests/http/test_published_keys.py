@@ -281,6 +281,16 @@ async def test_a_token_that_names_no_key_is_verified_where_there_is_but_one(
     assert await ask(client, sign(OLD, None, site_id)) == status
 
 
+@pytest.mark.parametrize("key_id", [None, "unknown"])
+async def test_of_keys_without_an_id_each_is_tried(
+    client: httpx2.AsyncClient, keys: KeyServer, site_id: UUID, key_id: str | None
+) -> None:
+    keys.holds(*(publish(key, None) for key in (RSA, OLD, NEW)))
+    other = ed25519.Ed25519PrivateKey.generate()
+    answers = [await ask(client, sign(key, key_id, site_id)) for key in (OLD, NEW, other)]
+    assert answers == [200, 200, 401]
+
+
 OF_NO_USE: dict[str, Any] = {
     "a symmetric key": {"kty": "oct", "k": "c2VjcmV0" * 8, "kid": "odd"},
     "a key for encryption": publish(NEW, "odd", use="enc"),

@@ -165,7 +165,16 @@ async def test_a_site_may_be_written_in_either_case(bare: httpx2.AsyncClient, si
     assert (await ask(bare, QUERY, JSON, f"Bearer {token}")).status_code == 200
 
 
-@pytest.mark.parametrize("claims", [{"scope": list(ALL_SCOPES)}, {"scope": None, "scp": ALL_SCOPES}, {"sub": 7}])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"scope": list(ALL_SCOPES)},
+        {"scope": None, "scp": ALL_SCOPES},
+        {"scope": None, "scp": " ".join(ALL_SCOPES)},
+        {"sub": 7},
+        {"jti": 7},
+    ],
+)
 async def test_a_token_may_be_written_as_identity_providers_do(
     bare: httpx2.AsyncClient, site_id: UUID, claims: dict[str, object]
 ) -> None:

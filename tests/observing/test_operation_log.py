@@ -170,24 +170,33 @@ async def test_a_client_that_leaves_is_told(watched: WatchedService) -> None:
 
 
 LATER = 4_000_000_000
-REASONS: dict[str, dict[str, Any]] = {
-    "expired": {"exp": 1},
-    "not yet valid": {"nbf": LATER},
-    "signature": {"secret": "another secret of the tests, as long"},
-    "algorithm": {"secret": "x" * 64, "algorithm": "HS512"},
-    "claim site_id": {"site": "x"},
-    "claim scope": {"scope": 7},
-    "issuer": {"iss": "them"},
-    "audience": {"aud": "others"},
-}
+REASONS: list[tuple[str, dict[str, Any]]] = [
+    ("expired", {"exp": 1}),
+    ("not yet valid", {"nbf": LATER}),
+    ("not yet valid", {"iat": LATER}),
+    ("signature", {"secret": "another secret of the tests, as long"}),
+    ("algorithm", {"secret": "x" * 64, "algorithm": "HS512"}),
+    ("issuer", {"iss": "them"}),
+    ("issuer", {"iss": None}),
+    ("audience", {"aud": "others"}),
+    ("audience", {"aud": None}),
+    ("claim site_id", {"site_id": "x"}),
+    ("claim site_id", {"site_id": None}),
+    ("claim site_id", {"site_id": 7}),
+    ("claim scope", {"scope": 7}),
+    ("claim scp", {"scope": None, "scp": {"read": True}}),
+    ("claim exp", {"exp": None}),
+    ("claim exp", {"exp": "soon"}),
+    ("claim nbf", {"nbf": "soon"}),
+    ("claim iat", {"iat": "soon"}),
+]
 
 
-@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize(("reason", "claims"), REASONS, ids=str)
 async def test_a_rejected_token_is_told_with_its_reason_and_the_clients_address(
-    watch: WatchService, database: RecordingDatabase, site_id: UUID, reason: str
+    watch: WatchService, database: RecordingDatabase, site_id: UUID, reason: str, claims: dict[str, Any]
 ) -> None:
-    claims = {"site": site_id, "iss": "us", "aud": "attendance", "exp": LATER, **REASONS[reason]}
-    token = make_token(claims.pop("site"), READ_SCOPE, **claims)
+    token = make_token(site_id, READ_SCOPE, **{"iss": "us", "aud": "attendance", "exp": LATER, **claims})
     headers = {"Authorization": f"Bearer {token}"}
     async with watch(database, JWT_ISSUER="us", JWT_AUDIENCE="attendance") as watched:
         answers = [(await watched.http.post("/graphql", json={"query": PAGE}, headers=headers)).text for _ in range(2)]

@@ -96,7 +96,9 @@ async def store(database: Database, site_id: UUID, records: Sequence[Record]) ->
         )
 
 
-def make_token(site_id: UUID | str, *scopes: str, secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
+def make_token(
+    site_id: UUID | str, /, *scopes: str, secret: str = SECRET, algorithm: str = "HS256", **claims: Any
+) -> str:
     """A token for a site; `claims` overrides what it says, and None leaves a claim out."""
     content = {"site_id": str(site_id), "scope": " ".join(scopes), "exp": int(time.time()) + 3600, **claims}
     return jwt.encode({name: value for name, value in content.items() if value is not None}, secret, algorithm)
