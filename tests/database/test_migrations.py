@@ -55,7 +55,8 @@ async def test_a_newer_service_applies_only_what_is_missing(empty_url: str, inst
 async def test_processes_that_migrate_at_once_apply_each_migration_once(empty_url: str, install: Install) -> None:
     install([*read_migrations(), COUNT])
     applied = await asyncio.gather(*(migrate(empty_url, row_security=True) for _ in range(5)))
-    assert sorted(applied) == [[], [], [], [], [*NAMES, COUNT.name]]
+    # While one of them builds an index, another one goes on with what needs none.
+    assert sorted(name for names in applied for name in names) == sorted([*NAMES, COUNT.name])
     assert await fetch(empty_url, "SELECT number FROM counted") == [1]
 
 
