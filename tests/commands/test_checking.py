@@ -65,6 +65,33 @@ async def test_a_database_that_takes_no_writes_is_wrong(tmp_path: Path, create_d
     assert lines["role"].startswith("ok")
 
 
+@pytest.mark.parametrize(
+    ("major", "is_standby", "read_only", "trouble"),
+    [
+        (15, False, "off", None),
+        (14, False, "off", "too old: upgrade to 15"),
+        (18, True, "on", "it is a standby, which takes no writes: name the primary"),
+        (18, False, "on", "it takes no writes"),
+    ],
+)
+async def test_a_server_that_cannot_be_the_primary_is_wrong(
+    *, major: int, is_standby: bool, read_only: str, trouble: str | None
+) -> None:
+    class Owner:
+        async def fetchrow(self, _query: str) -> dict[str, object]:
+            return {"version": f"{major}.1", "is_standby": is_standby, "read_only": read_only}
+
+        def get_settings(self) -> SimpleNamespace:
+            return SimpleNamespace(server_encoding="UTF8")
+
+        def get_server_version(self) -> SimpleNamespace:
+            return SimpleNamespace(major=major)
+
+    found = (await diagnosis.diagnose_server(Owner())).trouble
+    assert (found is None) == (trouble is None)
+    assert (trouble or "") in (found or "")
+
+
 def test_wrong_settings_are_one_line_and_nothing_else_is_checked(tmp_path: Path) -> None:
     code, lines = check(tmp_path, POOL_SIZE="many")
     assert code == 1
