@@ -8,11 +8,8 @@ from app.database_files import check_service
 from app.database_url import NAMES_PORT, check_value, read_parameters
 from app.errors import ConfigurationError
 
-# What Kubernetes sets in each pod for a service called attendance, or attendance-db. Some are URLs, such as
-# ATTENDANCE_PORT=tcp://10.0.0.1:8000: a number there is somebody's mistake.
-KUBERNETES_NAME = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))")
-KUBERNETES_URL_NAME = re.compile(r"(\w+_)?PORT(_\d+_(TCP|UDP|SCTP))?")
-KUBERNETES_URL = re.compile(r"(tcp|udp|sctp)://\S+")
+# What Kubernetes sets in each pod for a service called attendance, or attendance-db.
+KUBERNETES_NAME = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
 
 # The variables whose value may be one that the driver cannot use, or would leave out although it asks for security.
 LIBPQ_VARIABLES = {
@@ -32,10 +29,8 @@ LIBPQ_VARIABLES = {
 PORTS = re.compile(r"\d{1,5}(,\d{1,5})*", re.ASCII)
 
 
-def is_set_by_kubernetes(name: str, value: str) -> bool:
-    """Whether Kubernetes sets a variable of this name, without the prefix, to such a value."""
-    if KUBERNETES_URL_NAME.fullmatch(name):
-        return KUBERNETES_URL.fullmatch(value) is not None
+def is_set_by_kubernetes(name: str) -> bool:
+    """Whether Kubernetes sets a variable of this name, without the prefix."""
     return KUBERNETES_NAME.fullmatch(name) is not None
 
 

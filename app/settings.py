@@ -90,8 +90,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     Raises ConfigurationError, naming the variable, for a name that is unknown or a value that cannot be used.
     """
     given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
-    for name, value in given.items():
-        check_name(name, value)
+    for name in given:
+        check_name(name)
     check_combinations(given)
     values: dict[str, Any] = dict.fromkeys(("introspection", "explorer"), "DATABASE_URL" not in given)
     values["data_dir"] = read_data_dir(given, environ)
@@ -107,13 +107,12 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
-def check_name(name: str, value: str) -> None:
+def check_name(name: str) -> None:
     """Raise ConfigurationError for a name that is neither a setting nor set by Kubernetes."""
-    if name in READERS or name in TEST_NAMES or is_set_by_kubernetes(name, value):
+    if name in READERS or name in TEST_NAMES or is_set_by_kubernetes(name):
         return
     nearest = difflib.get_close_matches(name, READERS, n=1, cutoff=0)[0]
-    cure = "--port chooses it" if name == "PORT" else f"the nearest one is {PREFIX}{nearest}"
-    raise ConfigurationError(f"{PREFIX}{name} is not a setting; {cure}")
+    raise ConfigurationError(f"{PREFIX}{name} is not a setting; the nearest one is {PREFIX}{nearest}")
 
 
 def check_combinations(given: Mapping[str, str]) -> None:

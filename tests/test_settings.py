@@ -61,10 +61,6 @@ def test_with_a_database_everything_is_closed_unless_opened() -> None:
         ("SITE_SHARE", "50"),
         ("SERVICE", "x"),
         ("PORT_OF_THE_DATABASE", "5432"),
-        # Kubernetes would set a URL.
-        ("PORT", "9000"),
-        ("METRICS_PORT", "9000"),
-        ("PORT_8000_TCP", "8000"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
@@ -116,11 +112,6 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(name: str, nearest: str
     message = f"ATTENDANCE_{name} is not a setting; the nearest one is ATTENDANCE_{nearest}$"
     with pytest.raises(ConfigurationError, match=message):
         load_settings({f"ATTENDANCE_{name}": "x"})
-
-
-def test_the_port_is_chosen_by_an_option() -> None:
-    with pytest.raises(ConfigurationError, match=r"ATTENDANCE_PORT is not a setting; --port chooses it$"):
-        load_settings({"ATTENDANCE_PORT": "9000"})
 
 
 @pytest.mark.parametrize("service", ["", "DB_", "POSTGRES_PRIMARY_"])
