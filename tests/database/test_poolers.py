@@ -180,7 +180,7 @@ async def test_connections_that_passed_the_check_go_on_when_the_pooler_gives_no_
         await asyncio.gather(*(read_sites(database, site) for site in sites))  # They leave no connection for a check.
         await asyncio.sleep(REFUSAL_SECONDS)
         await asyncio.gather(*(read_sites(database, site) for site in sites))
-        assert database.counts.size == 2
+        assert database.counts.size >= 2
         found = [await read_sites(database, site) for site in sites * 5]
         assert found == [[]] * len(found)
 

@@ -14,7 +14,7 @@ from app.database import connector as connector_module
 from app.database.connection import ENTER_SITE, SiteConnection, enable_keepalive
 from app.database.connector import SESSION_SETTINGS, Connector, close_late_connection
 from app.database.migrations import SERVICE_ROLE
-from app.database.row_security import SITE_TABLES
+from app.database.row_security import POLICIES, SITE_TABLES
 from app.database.session import CHECK_SESSION
 from tests.support.losing_proxy import lose_connections
 from tests.walls.hosts import connector_of
@@ -60,7 +60,7 @@ async def test_a_site_is_entered_once_and_another_one_anew(database_url: str) ->
             assert connection.entered_site == site
         await asyncio.sleep(0)  # The driver tells of a query a moment later.
     assert sent == [
-        (CHECK_SESSION, (str(one), [*SESSION_SETTINGS, "statement_timeout"], SITE_TABLES)),
+        (CHECK_SESSION, (str(one), [*SESSION_SETTINGS, "statement_timeout"], SITE_TABLES, POLICIES)),
         *((ENTER_SITE, (str(site),)) for site in (two, one)),
     ]
     assert await connection.fetchval("SELECT current_setting('attendance.site_id')") == str(one)
