@@ -45,6 +45,7 @@ async def test_a_caller_waits_for_a_connection_only_so_long(
 ) -> None:
     monkeypatch.setattr(pool, "ACQUIRE_SECONDS", 0.1)
     single = Database(database_url, pool_size=1, row_security=True)
+    await single.open()
     async with single.connection(site_id):
         begin = time.monotonic()
         with pytest.raises(ServiceUnavailable):

@@ -96,6 +96,7 @@ async def test_a_write_that_found_the_pool_full_is_not_tried_again(
     monkeypatch.setattr(pool, "ACQUIRE_SECONDS", 0.1)
     database = RecordingDatabase(url_of(way), pool_size=1)
     monkeypatch.undo()
+    await database.open()
     async with database.connection(site_id):
         with database.recording() as sent, pytest.raises(DatabaseBusy):
             await database.write_rows(ONE, [], site_id, is_idempotent=True)

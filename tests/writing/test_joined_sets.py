@@ -230,7 +230,7 @@ async def test_the_first_caller_takes_nobody_along_when_it_is_cancelled(sender: 
 async def test_no_set_waits_long_for_a_statement_that_has_stalled(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.attendance.joined_sets, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(app.attendance.joined_sets, "CHECK_SECONDS", 0.2)
     await begin(sender, ["a=1", "b=1", "a=2"])
     await wait_until(lambda: len(sender.sent) == 3)
     assert sender.sent[1:] == [["a=1", "b=1"], ["a=2"]]
