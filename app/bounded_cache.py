@@ -32,22 +32,20 @@ class BoundedCache(Generic[Key, Value]):
 
     def get(self, key: Key) -> Value | None:
         """The value of a key, which counts as a use of it; None when the cache does not hold it."""
-        with self._lock:
-            found = self._items.get(key)
-            if found is None:
-                return None
+        try:
             self._items.move_to_end(key)
-        return found[0]
+            return self._items[key][0]
+        except KeyError:  # Also where another thread has evicted the item just now.
+            return None
 
     def get_or_build(self, key: Key, build: Callable[[], Value]) -> Value:
         """The value of a key, which is built where the cache does not hold it."""
-        with self._lock:
-            found = self._items.get(key)
-            if found is not None:
-                self._items.move_to_end(key)
-                return found[0]
-        value = build()
-        self.put(key, value)
+        try:
+            self._items.move_to_end(key)
+            value = self._items[key][0]
+        except KeyError:
+            value = build()
+            self.put(key, value)
         return value
 
     def put(self, key: Key, value: Value, weight: int = 1) -> None:

@@ -3,7 +3,9 @@
 None of them identifies a site.
 """
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections import Counter as Sums
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -50,9 +52,9 @@ class Metrics:
         """Add a gauge that the caller sets."""
         return Gauge(name, text, labels, registry=self.states, multiprocess_mode=mode)
 
-    def histogram(self, name: str, text: str, *labels: str) -> Histogram:
+    def histogram(self, name: str, text: str, *labels: str) -> "BatchHistogram":
         """Add a histogram of seconds that the caller observes."""
-        return Histogram(name, text, labels, registry=self.counts, buckets=BUCKETS)
+        return BatchHistogram(name, text, labels, registry=self.counts, buckets=BUCKETS)
 
     def counter_of(self, name: str, text: str, source: Source, *labels: str) -> None:
         """Add a counter that follows a number."""
@@ -91,3 +93,13 @@ class Metrics:
         self.refresh()
         if self._shared is not None:
             self._shared.close()
+
+
+class BatchHistogram(Histogram):
+    """A histogram that observes many amounts with one lock for each bucket, instead of two for each amount."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        self._raise_if_not_observable()  # type: ignore[no-untyped-call]
+        self._sum.inc(sum(amounts))
+        for bucket, number in Sums(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+            self._buckets[bucket].inc(number)

@@ -2,9 +2,7 @@
 
 import time
 
-from structlog.typing import EventDict
-
-from app.observing.logs import TRACE_ID, OperationLog
+from app.observing.logs import TRACE_ID, Fields, OperationLog
 from app.operations.streams import Stream
 
 BEGUN, ENDED = "stream begun", "stream ended"
@@ -24,7 +22,7 @@ class StreamLog:
 
     def note_end(self, stream: Stream) -> None:
         assert stream.end_reason is not None
-        given: EventDict = {
+        given: Fields = {
             "duration_ms": int((time.time() - stream.begun_at) * 1000),
             "batches": stream.batches,
             "changes": stream.changes,
@@ -33,7 +31,7 @@ class StreamLog:
         self._log.write_line(ENDED, {**describe_stream(stream), **given})
 
 
-def describe_stream(stream: Stream) -> EventDict:
+def describe_stream(stream: Stream) -> Fields:
     record = stream.record
     return {
         "request_id": record.request_id,

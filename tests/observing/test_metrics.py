@@ -5,9 +5,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from app.observing.counts import MAX_NAMES
-from app.observing.metrics import BUCKETS
+from app.observing.metrics import BUCKETS, BatchHistogram
 from app.web.load.admission import RejectionReason
 from tests.observing.conftest import WatchedService, WatchService
 from tests.support.failing_database import FailingDatabase
@@ -92,6 +93,18 @@ async def test_durations_are_counted_in_buckets_that_add_up(
     assert counts[-1] == numbers[f"{name}_count", "query"] == 2
     assert counts[bounds.index("0.25")] == 1
     assert 0.3 <= numbers[f"{name}_sum", "query"] < 10
+
+
+def test_a_batch_of_durations_counts_as_each_of_them_would() -> None:
+    durations = [0.0, 0.25, 0.5, 1.0, 11.0, *(2.0**-power for power in range(12)), 0.25]  # whose sum is exact
+    expected, registry = CollectorRegistry(), CollectorRegistry()
+    one_by_one = Histogram("each", "", ["type"], registry=expected, buckets=BUCKETS).labels("query")
+    at_once = BatchHistogram("each", "", ["type"], registry=registry, buckets=BUCKETS).labels("query")
+    for duration in durations:
+        one_by_one.observe(duration)
+    at_once.observe_all(durations[:4])
+    at_once.observe_all(durations[4:])
+    assert generate_latest(registry) == generate_latest(expected)
 
 
 async def test_refusals_for_a_limit_are_counted(watched: WatchedService, site_id: UUID) -> None:
