@@ -33,6 +33,7 @@ from app.sql.values import MANY_VALUES, SITE_VALUE, Values
 PAGES: BoundedCache[Hashable, Template] = BoundedCache(MOST_TEMPLATES)
 CONNECTIONS: BoundedCache[Hashable, Template] = BoundedCache(MOST_TEMPLATES)
 
+BOOKING = Property.BOOKING_ID
 HAS_BEFORE = "has_before"
 HAS_AFTER = "has_after"
 SITE_REVISION = "site_revision"
@@ -125,12 +126,22 @@ def select_page(source: Source, plan: PagePlan, after: Bound | None, before: Bou
     The far bound is checked outside of the search: inside, the planner would expect few records, and sort them.
     """
     near, far = (before, after) if plan.backward else (after, before)
-    columns = join(", ", [COLUMNS[of] for of in plan.columns])
+    columns = select_columns(source, plan)
     bounds = where_beyond(near, backward=plan.backward)
     rows = select_records(columns, source, bounds, backward=plan.backward, most=plan.row_limit)
     if far is None:
         return rows
     return sql("SELECT *\nFROM (\n{}\n) AS found\nWHERE {}", rows, where_short_of(far, backward=plan.backward))
+
+
+def select_columns(source: Source, plan: PagePlan) -> Fragment:
+    """The columns of a page. A booking that is no key of the order is cast to text here, where a GUID costs least.
+
+    Not where more records than the page has are read: all of them would be cast.
+    """
+    if source.values is None and not source.must_be_sorted and all(key.of is not BOOKING for key in plan.order):
+        return join(", ", [name_texts([of]) if of is BOOKING else COLUMNS[of] for of in plan.columns])
+    return join(", ", [COLUMNS[of] for of in plan.columns])
 
 
 def select_neighbours(source: Source, plan: PagePlan, after: Bound | None, before: Bound | None) -> Fragment:
