@@ -43,8 +43,11 @@ class Header:
         return {"columns": list(self.names), "separator": self.splitter.separator}
 
 
-def make_header(names: Sequence[str], splitter: RowSplitter) -> Header:
-    """The header of these names. Raises ConfigurationError if a required column is missing or a field occurs twice."""
+def make_header(names: Sequence[str], separator: str) -> Header:
+    """The header of these names.
+
+    Raises ConfigurationError if a required column is missing or a field occurs twice.
+    """
     most_cells = len(names)
     names = trim_names(names)
     fields = [find_field(name) or name for name in names]
@@ -61,7 +64,7 @@ def make_header(names: Sequence[str], splitter: RowSplitter) -> Header:
             raise ConfigurationError(
                 f"the CSV names a column twice: {names[first]!r} and {names[position]!r} are both {field}"
             )
-    return Header(splitter, names, fields, most_cells)
+    return Header(RowSplitter(separator, most_cells), names, fields, most_cells)
 
 
 def read_header(lines: NumberedLines) -> Header:
@@ -84,7 +87,7 @@ def read_header(lines: NumberedLines) -> Header:
             f"the columns of the CSV are separated by {shown}: "
             f"use `,` `;` `|` or tabs, or a first line `sep={separator}`"
         )
-    return make_header(split_names(text, best), best)
+    return make_header(split_names(text, best), best.separator)
 
 
 def take_header(lines: NumberedLines) -> str:

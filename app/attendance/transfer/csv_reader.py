@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import NamedTuple
 
 from app.attendance.transfer.csv_header import Header, join_names_shown, read_header
 from app.attendance.transfer.csv_rows import QUOTE, Cells, InvalidRow, UnclosedQuote
@@ -17,13 +16,6 @@ CHANGED_NUMBER = re.compile(r"-?[0-9]+\.0+|-?[0-9](?:\.[0-9]+)?E\+[0-9]{1,3}", r
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-class Row(NamedTuple):
-    """The cells of a row and the line where it starts."""
-
-    line: int
-    cells: Cells
-
-
 def read_csv(source: Source) -> Iterator[Reading]:
     """Each row as a record of its non-empty cells, or the reason why it is rejected; empty rows are ignored.
 
@@ -35,26 +27,28 @@ def read_csv(source: Source) -> Iterator[Reading]:
         yield Note(f"columns that are not used: {join_names_shown(header.unused)}")
     rows = RowReader(lines, header)
     while (line := lines.take()) is not None:
-        row = rows.read_row(line)
-        if isinstance(row, Reject):
-            yield row
-        elif any(row.cells.values):
-            yield read_record(header, row)
+        number = lines.number
+        cells = rows.read_row(line)
+        if isinstance(cells, Reject):
+            yield cells
+        elif any(cells.values):
+            yield read_record(header, number, cells)
 
 
-def read_record(header: Header, row: Row) -> RawRecord | Reject:
-    values = row.cells.values
-    if not fits(header, values):
+def read_record(header: Header, line: int, cells: Cells) -> RawRecord | Reject:
+    """The record of a row that starts in this line, or the reason why its cells are none."""
+    values = cells.values
+    if len(values) != header.most_cells and not fits(header, values):
         reason = f"the row has {len(values)} cells where the header has {len(header.fields)}"
-        return Reject(row.line, reason, values, header.context)
+        return Reject(line, reason, values, header.context)
     record: dict[str, object] = {
         field: cell for field, cell in zip(header.fields, values, strict=False) if cell and field
     }
     session_id = record.get("sessionId")
     if isinstance(session_id, str) and CHANGED_NUMBER.fullmatch(session_id):
-        is_quoted = header.fields.index("sessionId") in row.cells.quoted
+        is_quoted = cells.is_quoted(header.fields.index("sessionId"))
         record["sessionId"] = session_id if is_quoted else Decimal(session_id)
-    return RawRecord(row.line, record)
+    return RawRecord(line, record)
 
 
 def fits(header: Header, values: list[str]) -> bool:
@@ -69,20 +63,20 @@ class RowReader:
         self._lines = lines
         self._header = header
 
-    def read_row(self, line: bytes) -> Row | Reject:
-        """The row that starts with the line taken last, or the reason why it is rejected."""
+    def read_row(self, line: bytes) -> Cells | Reject:
+        """The cells of the row that starts with the line taken last, or the reason why it is rejected."""
         number = self._lines.number
         if is_too_long(line):
             return Reject(number, TOO_LONG, excerpt(line))
         try:
-            return Row(number, self._header.splitter.split(decode(line)))
+            return self._header.splitter.split(decode(line))
         except InvalidRow as error:
             return Reject(number, str(error), excerpt(line.rstrip(b"\r\n")), self._header.context)
         except UnclosedQuote as error:
             return self._join_lines(number, line, error.offset)
 
-    def _join_lines(self, number: int, line: bytes, opening: int) -> Row | Reject:
-        """The row whose quoted cell continues in the next lines; if the quote is never closed, a reject."""
+    def _join_lines(self, number: int, line: bytes, opening: int) -> Cells | Reject:
+        """The cells of a row whose quoted cell continues in the next lines; if the quote is never closed, a reject."""
         taken = [line]
         text = decode(line)
         while (more := self._lines.take()) is not None:
@@ -101,7 +95,7 @@ class RowReader:
                 break
             if self._has_swallowed_rows(cells):
                 break
-            return Row(number, cells)
+            return cells
         return self._reject_opening(number, taken, text, opening)
 
     def _has_swallowed_rows(self, cells: Cells) -> bool:
@@ -110,8 +104,8 @@ class RowReader:
             return True
         width = len(self._header.fields)
         booking = self._header.fields.index("bookingId")
-        for position in cells.quoted:
-            for line in LINE_END.split(cells.values[position])[1:]:
+        for text in cells.quoted:
+            for line in LINE_END.split(text)[1:]:
                 inner = line.split(self._header.splitter.separator)
                 if len(inner) >= width and GUID_PATTERN.fullmatch(inner[booking].strip(' \t"')):
                     return True

@@ -44,17 +44,18 @@ def looks_like_record(value: object) -> bool:
 
 
 def name_fields(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The record with each field under its own name instead of the file's name for it.
+    """The record with each field under its own name instead of the file's name for it; it may have unknown ones, too.
 
     Raises AmbiguousField if two names mean the same field and both have values.
     """
-    if record.keys() <= KNOWN_NAMES:
+    others = [name for name in record if name not in KNOWN_NAMES and find_field(name)]
+    if not others:
         return record
     named = {name: record[name] for name in record if name in KNOWN_NAMES}
     sources: dict[str, str] = {}
-    for name, value in record.items():
-        field = find_field(name)
-        if field is None or name == field or value is None:
+    for name in others:
+        field, value = find_field(name), record[name]
+        if field is None or value is None:
             continue
         if named.get(field) is not None:
             raise AmbiguousField(f"{field} is given twice: {sources.get(field, field)!r} and {name!r}")

@@ -46,7 +46,7 @@ def parse_id(record: Mapping[str, Any]) -> str | None:
     return None if given is None else parse_guid(given, field)
 
 
-def parse_first_time(record: Mapping[str, Any], fields: tuple[str, ...]) -> datetime | None:
+def parse_first_time(record: Mapping[str, Any], fields: tuple[str, str]) -> datetime | None:
     """A time under the service's name for it, or under the name that exports of the booking platform use."""
     field, given = first_given(record, fields)
     return None if given is None else parse_time(given, field)

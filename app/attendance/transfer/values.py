@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.errors import BadUserInput
-from app.plan.properties import LARGEST_INTEGER, LONGEST_SESSION_ID, STATUSES, check_guid, parse_text
+from app.plan.properties import GUID_PATTERN, LARGEST_INTEGER, LONGEST_SESSION_ID, STATUSES, parse_text
 
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.0{1,20})?", re.ASCII)
 LONG_NUMBER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
@@ -33,10 +33,8 @@ def unwrap(given: object, *wrappers: str) -> object:
 def parse_guid(given: object, field: str) -> str:
     """The GUID in lower case, which is how Postgres writes it. Raises InvalidRecord."""
     if isinstance(given, str):
-        try:
-            return check_guid(given, field)
-        except BadUserInput:
-            pass
+        if GUID_PATTERN.fullmatch(given):
+            return given.lower()
     elif given is None:
         raise InvalidRecord(f"{field} is missing")
     elif isinstance(value := unwrap(given, "$uuid"), str):
@@ -46,16 +44,9 @@ def parse_guid(given: object, field: str) -> str:
 
 def parse_session_id(given: object) -> str:
     """The text of a session's id; a whole number becomes its digits. Raises InvalidRecord."""
-    if isinstance(given, int) and not isinstance(given, bool):
-        given = str(given)
-    if given is None:
-        raise InvalidRecord("sessionId is missing")
-    if isinstance(given, Decimal | float):
-        raise InvalidRecord(
-            f"sessionId must be a text or a whole number, not {str(given)[:40]}: "
-            "a program has changed how the id is written, so its digits are not known"
-        )
-    if not isinstance(given, str) or not 1 <= len(given) <= LONGEST_SESSION_ID:
+    if not isinstance(given, str):
+        given = write_number(given)
+    if not 1 <= len(given) <= LONGEST_SESSION_ID:
         raise InvalidRecord(f"sessionId must be a text of 1 to {LONGEST_SESSION_ID} characters")
     if "\0" in given:
         raise InvalidRecord("sessionId must not hold a NUL character")
@@ -67,6 +58,20 @@ def parse_session_id(given: object) -> str:
         except BadUserInput as error:
             raise InvalidRecord("sessionId must not hold half of a surrogate pair") from error
     return given
+
+
+def write_number(given: object) -> str:
+    """The digits of a whole number that is a session's id. Raises InvalidRecord."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        return str(given)
+    if given is None:
+        raise InvalidRecord("sessionId is missing")
+    if isinstance(given, Decimal | float):
+        raise InvalidRecord(
+            f"sessionId must be a text or a whole number, not {str(given)[:40]}: "
+            "a program has changed how the id is written, so its digits are not known"
+        )
+    raise InvalidRecord(f"sessionId must be a text of 1 to {LONGEST_SESSION_ID} characters")
 
 
 def parse_status(given: object) -> str:
@@ -98,7 +103,7 @@ def parse_number_of_attendees(given: object) -> int | None:
     """How many attended; None if the record does not say it. Raises InvalidRecord."""
     if given is None or (type(given) is int and 0 <= given <= LARGEST_INTEGER):
         return given
-    number = parse_whole_number(unwrap(given, *NUMBER_WRAPPERS))
+    number = parse_whole_number(given if isinstance(given, str) else unwrap(given, *NUMBER_WRAPPERS))
     if number is None or not 0 <= number <= LARGEST_INTEGER:
         raise InvalidRecord(f"numberOfAttendees must be a whole number from 0 to {LARGEST_INTEGER}")
     return number
@@ -106,7 +111,7 @@ def parse_number_of_attendees(given: object) -> int | None:
 
 def parse_time(given: object, field: str) -> datetime:
     """An instant in UTC, from ISO 8601 with an offset or `{"$date": ...}`. Raises InvalidRecord."""
-    if isinstance(given, Mapping):
+    if not isinstance(given, str) and isinstance(given, Mapping):
         given = unwrap(given, "$date")
         if isinstance(given, Mapping):
             given = read_long(unwrap(given, "$numberLong"))
@@ -115,6 +120,8 @@ def parse_time(given: object, field: str) -> datetime:
     try:
         if isinstance(given, str):
             time = datetime.fromisoformat(given.strip())
+            if time.tzinfo is UTC:
+                return time
             if time.utcoffset() is not None:
                 return time.astimezone(UTC)
     except (ValueError, OverflowError):
@@ -137,9 +144,8 @@ def describe_time(field: str) -> InvalidRecord:
     return InvalidRecord(f"{field} must be an ISO 8601 time with its offset, such as 2026-01-31T08:30:00Z")
 
 
-def first_given(record: Mapping[str, Any], fields: tuple[str, ...]) -> tuple[str, Any]:
-    """The first of these fields that has a value, and that value."""
-    for field in fields:
-        if (value := record.get(field)) is not None:
-            return field, value
-    return fields[0], None
+def first_given(record: Mapping[str, Any], fields: tuple[str, str]) -> tuple[str, Any]:
+    """The first of two fields that has a value, and that value; None if neither has one."""
+    first, second = fields
+    value = record.get(first)
+    return (second, record.get(second)) if value is None else (first, value)

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from app.attendance.transfer.csv_header import make_header
-from app.attendance.transfer.csv_reader import Row, read_record
-from app.attendance.transfer.csv_rows import Cells, InvalidRow, RowSplitter, UnclosedQuote
+from app.attendance.transfer.csv_reader import read_record
+from app.attendance.transfer.csv_rows import Cells, InvalidRow, UnclosedQuote
 from app.attendance.transfer.fields import looks_like_record
 from app.attendance.transfer.records import RawRecord, Reject
 from app.errors import ConfigurationError
@@ -50,12 +50,13 @@ def read_row(line: int, row: str | list[Any], columns: list[str], separator: str
     """The record of a CSV row, as text or as its cells."""
     context: dict[str, object] = {"columns": columns, "separator": separator}
     try:
-        header = make_header(columns, RowSplitter(separator))
+        header = make_header(columns, separator)
         if isinstance(row, str):
             cells = header.splitter.split(row)
         else:
-            cells = Cells(["" if cell is None else str(cell) for cell in row], frozenset(range(len(row))))
+            values = ["" if cell is None else str(cell) for cell in row]
+            cells = Cells(values, quoted=values)
     except (ConfigurationError, UnclosedQuote, InvalidRow, ValueError) as error:
         reason = "a quote is not closed" if isinstance(error, UnclosedQuote) else str(error)
         return Reject(line, f"the record is not corrected yet: {reason}", row, context)
-    return read_record(header, Row(line, cells))
+    return read_record(header, line, cells)
