@@ -114,6 +114,6 @@ class ChangeWatch:
         """Find out whose bookings and sessions have changed, and wake their followers."""
         begun, site.looked_at = time.time(), time.monotonic()
         plan = ChangesPlan(None, ChangesPosition(site.revision), MOST_TOUCHED)
-        text, arguments = render_changes(site.site_id, plan, TOUCHED_COLUMNS)
+        text, arguments = render_changes(site.site_id, plan, TOUCHED_COLUMNS, all_deletions=True)
         rows = await self._database.read_rows(text, arguments, site.site_id)
         site.wake_touched(rows, is_whole=len(rows) <= MOST_TOUCHED, begun=begun)

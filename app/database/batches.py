@@ -58,13 +58,19 @@ WHERE (attendance.status, attendance.number_of_attendees) IS DISTINCT FROM (excl
 RETURNING xmax = 0 AS is_created
 """  # noqa: S608 - put together from constants
 
-# A record that is back with its old id is no longer deleted. This statement is one of its own, because it must see what
-# other writers did until the batch had the counter.
+# A record that is back with its old id is no longer deleted. If it is that of another booking or session, those who
+# follow the old one are told of the deletion. This statement is one of its own, because it must see what other writers
+# did until the batch had the counter.
 FORGET_DELETIONS = """
 DELETE FROM attendance_deletion AS deletion
 WHERE site_id = $1
     AND id = ANY((SELECT $2::text::uuid[])::uuid[])
-    AND EXISTS (SELECT FROM attendance WHERE site_id = $1 AND id = deletion.id)
+    AND EXISTS (
+        SELECT FROM attendance
+        WHERE site_id = $1
+            AND id = deletion.id
+            AND (booking_id, session_id) = (deletion.booking_id, deletion.session_id)
+    )
 """
 
 # The same as a function of a database that Citus distributes: workers cannot read a temporary table.

@@ -63,28 +63,33 @@ class ChangesValues(NamedTuple):
     after: ChangesPosition
 
 
-def render_changes(site_id: UUID, plan: ChangesPlan, columns: tuple[Property, ...]) -> Statement:
+def render_changes(
+    site_id: UUID, plan: ChangesPlan, columns: tuple[Property, ...], *, all_deletions: bool = False
+) -> Statement:
     """The changes after the plan's position, and one more if there is one, each with the site's revision.
+
+    A deletion is left out if a record with its id is back, of the same perspective, unless `all_deletions` are wanted.
 
     A row begins with the columns, which include the id, GUIDs as texts. Those of a deletion are null but for its id,
     booking and session, and the time of the deletion as `updated_at`. If nothing has changed, there is one row whose id
     is null.
     """
     of, value = (None, None) if plan.perspective is None else plan.perspective
-    template = TEMPLATES.get_or_build((of, plan.row_limit, columns), lambda: build_changes(plan, columns))
+    shape = of, plan.row_limit, columns, all_deletions
+    template = TEMPLATES.get_or_build(shape, lambda: build_changes(plan, columns, all_deletions=all_deletions))
     return template.bind(ChangesValues(site_id, value, plan.after or BEGINNING))
 
 
-def build_changes(plan: ChangesPlan, columns: tuple[Property, ...]) -> Template:
+def build_changes(plan: ChangesPlan, columns: tuple[Property, ...], *, all_deletions: bool) -> Template:
     site = sql(SITE, REVISION, PRUNED_THROUGH, REVISIONS, where_site(SITE_VALUE))
     if plan.row_limit == 0:
         return sql("SELECT site.*\nFROM {}", site).to_template(SITE_VALUE)
-    sources = join("\nUNION ALL\n", select_sources(plan, columns))
+    sources = join("\nUNION ALL\n", select_sources(plan, columns, all_deletions=all_deletions))
     changes = sql(CHANGES, site, name_texts(columns), REVISION, sources, ORDER, limit(plan.row_limit))
     return changes.to_template(SITE_VALUE)
 
 
-def select_sources(plan: ChangesPlan, columns: tuple[Property, ...]) -> list[Fragment]:
+def select_sources(plan: ChangesPlan, columns: tuple[Property, ...], *, all_deletions: bool) -> list[Fragment]:
     """The first records and the first deletions after the position, each in the order of its index."""
     kept = join(", ", [COLUMNS[of] for of in columns])
     gone = join(", ", [sql("{} AS {}", DELETION_COLUMNS.get(of, NULL), COLUMNS[of]) for of in columns])
@@ -95,16 +100,28 @@ def select_sources(plan: ChangesPlan, columns: tuple[Property, ...]) -> list[Fra
         return sql(SOURCE, outputs, deleted, REVISION, table, all_of(conditions), ORDER, most)
 
     if plan.perspective is None:
-        return [select(kept, FALSE, TABLE, *found), select(gone, TRUE, DELETIONS, *found)]
+        gone_for_good = () if all_deletions else (where_gone(),)
+        return [select(kept, FALSE, TABLE, *found), select(gone, TRUE, NAMED_DELETIONS, *found, *gone_for_good)]
     of = plan.perspective.of
-    checked = sql(CHECK, COLUMNS[of], PERSPECTIVE_VALUE, COLUMN_TYPES[of])
+    is_own = sql("{} = {}::{}", COLUMNS[of], PERSPECTIVE_VALUE, COLUMN_TYPES[of])
+    was_own = sql(
+        "{} OR {} = ''", is_own, COLUMNS[Property.SESSION_ID]
+    )  # Without a session: see DELETE in `writes.py`.
     own = all_of((where_site(SITE_VALUE), where_slice(of, hide_value(of, PERSPECTIVE_VALUE))))
     records = sql("(\nSELECT * FROM {} WHERE {} OFFSET 0\n) AS records", TABLE, own)
     return [
-        select(kept, FALSE, TABLE, *found, checked, sql("{}", IS_NEAR)),
+        select(kept, FALSE, TABLE, *found, sql(CHECK, is_own), sql("{}", IS_NEAR)),
         select(kept, FALSE, records, WHERE_AFTER, sql("NOT {}", IS_NEAR)),
-        select(gone, TRUE, DELETIONS, *found, checked),
+        select(gone, TRUE, NAMED_DELETIONS, *found, sql(CHECK, was_own), where_gone(is_own)),
     ]
+
+
+def where_gone(*conditions: Fragment) -> Fragment:
+    """The condition that a deletion's id is not that of a record which is there, of those with the conditions.
+
+    `OFFSET 0` keeps the planner from reading all records for it.
+    """
+    return sql(GONE, TABLE, all_of([where_site(SITE_VALUE), SAME_ID, *conditions]))
 
 
 FALSE, TRUE, NULL = sql("FALSE"), sql("TRUE"), sql("NULL")
@@ -114,7 +131,10 @@ DELETION_COLUMNS = {
 }
 # The planner takes this to be true of every second row, so it goes through the index of revisions. It would sort all
 # changes of the site if it knew how few they are.
-CHECK = "CASE WHEN {} = {}::{} THEN TRUE ELSE FALSE END"
+CHECK = "CASE WHEN {} THEN TRUE ELSE FALSE END"
+NAMED_DELETIONS = sql("{} AS deletion", DELETIONS)
+GONE = "NOT EXISTS (\nSELECT FROM {} AS back WHERE {} OFFSET 0\n)"
+SAME_ID = sql("back.{} = deletion.{}", COLUMNS[Property.ID], COLUMNS[Property.ID])
 ORDER = sql("{}, {}", REVISION, COLUMNS[Property.ID])
 WHERE_AFTER = sql("({}, {}) > ({}::bigint, {}::uuid)", REVISION, COLUMNS[Property.ID], AFTER_REVISION, AFTER_ID)
 IS_NEAR = sql(f"(site.site_revision - {{}}::bigint <= {NEAR_REVISIONS})", AFTER_REVISION)

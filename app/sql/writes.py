@@ -70,7 +70,8 @@ NUMBER = """CASE
     ELSE excluded.number_of_attendees
   END"""
 
-# It prunes up to 200 old deletions and adds at most 100, so that their number shrinks.
+# It prunes up to 200 old deletions and adds at most 100, so that their number shrinks. Of a record that was back for
+# another booking or session there is a deletion already: those of both learn of the new one, which has no session then.
 # Nothing rests on the plain reads of deletions: whoever pruned some of them since has raised the counter's mark, too.
 DELETE = """WITH clock AS (
   INSERT INTO {} AS counter (site_id, revision, deletions_pruned_through)
@@ -104,7 +105,11 @@ FROM deleted
 ON CONFLICT (site_id, id) DO UPDATE
 SET revision = excluded.revision,
   booking_id = excluded.booking_id,
-  session_id = excluded.session_id,
+  session_id = CASE
+    WHEN (known.booking_id, known.session_id) = (excluded.booking_id, excluded.session_id)
+    THEN excluded.session_id
+    ELSE ''
+  END,
   deleted_at = excluded.deleted_at
 RETURNING id::text, revision AS site_revision"""
 

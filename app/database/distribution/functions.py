@@ -111,7 +111,11 @@ BEGIN
     ON CONFLICT (site_id, id) DO UPDATE
     SET revision = excluded.revision,
         booking_id = excluded.booking_id,
-        session_id = excluded.session_id,
+        session_id = CASE
+            WHEN (known.booking_id, known.session_id) = (excluded.booking_id, excluded.session_id)
+            THEN excluded.session_id
+            ELSE ''
+        END,
         deleted_at = excluded.deleted_at
     RETURNING known.id, known.revision;
     DELETE FROM attendance WHERE site_id = site AND id = ANY(asked);
@@ -171,7 +175,12 @@ BEGIN
         DELETE FROM attendance_deletion AS deletion
         WHERE site_id = site
             AND id = ANY(given_ids)
-            AND EXISTS (SELECT FROM attendance WHERE site_id = site AND id = deletion.id);
+            AND EXISTS (
+                SELECT FROM attendance
+                WHERE site_id = site
+                    AND id = deletion.id
+                    AND (booking_id, session_id) = (deletion.booking_id, deletion.session_id)
+            );
     END IF;
 END
 $$
