@@ -15,7 +15,8 @@ from app.plan.changes import ChangesPosition
 from app.settings import Settings
 
 EXPIRED = (
-    "deletions since this cursor may be missing: run it again without --after, and drop what the copy does not hold"
+    "deletions since this cursor may be missing, or it is ahead of the site: run it again without --after, and drop "
+    "what the copy does not hold"
 )
 
 

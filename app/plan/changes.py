@@ -68,8 +68,8 @@ class ChangesPlan(NamedTuple):
     def check_position(self, site_revision: int, pruned_through: int) -> None:
         """Raise CursorExpired if the feed does not go on from the position.
 
-        Deletions after it may be gone; those of one revision go together. A subscription never reads a replica, so it
-        is ahead of the site only if the database was restored as it was before.
+        Deletions after it may be gone; those of one revision go together. Subscriptions and exports read the primary,
+        so they are ahead of the site only if the database was restored as it was before.
         """
         after = self.after
         if after is None:

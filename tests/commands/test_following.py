@@ -16,6 +16,7 @@ import pytest
 from app.attendance.statistics import QueryStatistics
 from app.attendance.writing import AttendanceWriter
 from app.database.migrations import migrate
+from app.plan.changes import ChangesPosition, plan_changes_cursors
 from app.plan.properties import Property
 from app.plan.write import BulkDeletePlan
 from tests.conftest import in_new_loop
@@ -176,6 +177,14 @@ def test_a_copy_whose_site_is_erased_ends_and_has_to_begin_again(
         cursor = follower.read(1)[0]["cursor"]
         assert run("erase", "--site", site, "--yes").returncode == 0
         assert follower.process.wait(timeout=SECONDS) == 2
+    ended = run("export", "--follow", "--site", site, "--after", cursor)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "without --after" in ended.stderr
+
+
+def test_a_cursor_that_is_ahead_of_the_site_has_to_begin_again(run: Run, site: str) -> None:
+    """The database was restored as it was before the cursor."""
+    cursor = plan_changes_cursors(None).encode(ChangesPosition(2**40))
     ended = run("export", "--follow", "--site", site, "--after", cursor)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "without --after" in ended.stderr

@@ -39,7 +39,8 @@ async def follow_changes(
     position, told, is_waiting = after, after, False
     while True:
         try:
-            batch = await reader.read_changes(ChangesPlan(None, position, BATCH_CHANGES), COLUMNS)
+            plan = ChangesPlan(None, position, BATCH_CHANGES, begins_now=position is not None)
+            batch = await reader.read_changes(plan, COLUMNS)
         except (ServiceUnavailable, OperationTimeout) as failure:
             if not is_waiting:
                 report_wait(failure.message)
