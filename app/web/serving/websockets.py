@@ -92,8 +92,9 @@ class WebSocketConnection(CountedConnection, WebSocketsSansIOProtocol):
         self._follow_reading()
 
     def _must_wait(self) -> bool:
-        """Whether what has arrived must wait, for the application, for the client to read, or for others."""
-        return self.read_paused or self.is_write_paused or self._has_turn or self.transport.is_closing()
+        """Whether what has arrived must wait: for the handshake, the application, the client to read, or others."""
+        is_ready = self.handshake_complete and not self.transport.is_closing()
+        return not is_ready or self.read_paused or self.is_write_paused or self._has_turn
 
     def _take_turn(self) -> None:
         """Go on with what has arrived after others have had their turn."""
@@ -143,8 +144,11 @@ class WebSocketConnection(CountedConnection, WebSocketsSansIOProtocol):
         return message
 
     async def send(self, message: Any) -> None:
+        was_connected = self.handshake_complete
         await super().send(message)
-        if self.close_sent:  # What has arrived may hold the client's part of the closing.
+        if self.close_sent:
+            self.handshake_complete = True  # Otherwise uvicorn takes a refused handshake for a fault.
+        if self.close_sent or not was_connected:  # What has arrived may hold the client's part of the closing.
             self._take_turn()
             self._follow_reading()
 
