@@ -133,7 +133,7 @@ class GraphQLEndpoint:
     async def run_message(
         self, authorization: bytes | None, receive: Receive, record: OperationRecord, run: Run, scope: Scope
     ) -> Response | ChangeStream:
-        """Run what has come in a message of a WebSocket, like the body of a POST, which `receive` gives.
+        """Run the payload of a WebSocket's message, like the body of a POST; `receive` gives the message.
 
         Raises HTTPError or ClientDisconnected. A message without an operation is recorded only if it is refused.
         """
@@ -221,7 +221,7 @@ class GraphQLEndpoint:
                 await wait_for_slot(admission, site)
             request.slot_site = site
             try:
-                parsed = parse_query_string(scope["query_string"]) if body is None else parse_body(body)
+                parsed = parse_query_string(scope["query_string"]) if body is None else parse_body(body, scope["type"])
                 if REVISION_HEADER in headers:
                     parsed = require_revision(parsed, headers[REVISION_HEADER])
                 authenticate = token.authenticate if token else partial(self._verify, authorization, request)

@@ -52,12 +52,17 @@ def check_head(method: str, headers: Headers, media_type: str | None) -> None:
             raise HTTPError(415, "The body must not be compressed.")
 
 
-def parse_body(body: bytes) -> GraphQLRequest:
-    """The request in the body of a POST. Raises HTTPError. A byte order mark before the JSON is ignored (RFC 8259)."""
+def parse_body(body: bytes, scope_type: str) -> GraphQLRequest:
+    """The request in the body of a POST, or in the payload of a message of the scope `websocket`. Raises HTTPError.
+
+    A byte order mark before the JSON is ignored (RFC 8259).
+    """
     try:
         parameters = orjson.loads(body.removeprefix(BOM))
     except orjson.JSONDecodeError as failure:
         raise HTTPError(400, "The body must be JSON.") from failure
+    if scope_type == "websocket":
+        parameters = parameters.get("payload")
     max_values = len(body)
     if max_values > SHORT_BYTES:
         max_values = body.count(b",") + body.count(b"[") + body.count(b"{")

@@ -2,9 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -82,6 +80,7 @@ PAYLOADS = {
     "among headers": lambda bearer: {"headers": {"Authorization": bearer}},
     "among parameters": lambda bearer: {"connectionParams": {"authorization": bearer}},
     "beside other things": lambda bearer: {"a": 1, "headers": None, "Authorization": bearer},
+    "behind a null": lambda bearer: {"Authorization": None, "headers": {"Authorization": bearer}},
 }
 
 
@@ -93,7 +92,7 @@ async def test_the_token_is_in_the_payload(live: LiveService, place: str) -> Non
         assert await socket.run("1", COUNT) == {"data": {"attendances": {"totalCount": 0}}}
 
 
-@pytest.mark.parametrize("payload", [None, {}, {"anything": 1}])
+@pytest.mark.parametrize("payload", [None, {}, {"anything": 1}, {"Authorization": None}])
 async def test_the_token_may_be_in_the_header(live: LiveService, payload: Any) -> None:
     async with open_socket(live.url, additional_headers={"Authorization": f"Bearer {live.token}"}) as socket:
         await socket.send("connection_init", **({} if payload is None else {"payload": payload}))
@@ -177,6 +176,20 @@ async def test_too_many_streams_are_an_error(run_service: RunService) -> None:
         assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "SERVICE_UNAVAILABLE")
 
 
+@pytest.mark.parametrize("levels", [10, 300, 900])
+async def test_variables_may_have_the_levels_that_json_may_have(live: LiveService, levels: int) -> None:
+    """As over HTTP: they are neither in the way nor of the type that the argument takes."""
+    nested = "[" * levels + "]" * levels
+    async with open_socket(live.url) as socket:
+        await socket.initialise(live.token)
+        for query in (TYPENAME, "query($nested: ID!) { node(id: $nested) { id } }"):
+            payload = f'{{"query": "{query}", "variables": {{"nested": {nested}}}}}'
+            await socket.connection.send(f'{{"type": "subscribe", "id": "1", "payload": {payload}}}')
+        received = [await socket.receive() for _ in range(3)]
+        assert [each["type"] for each in received] == ["next", "complete", "error"]
+        assert received[2]["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT", "argument": "id"}
+
+
 BEGIN = "the message that begins"
 CLOSED_FOR: dict[str, tuple[list[str | bytes], int]] = {
     "no JSON": (["x"], 4400),
@@ -186,6 +199,8 @@ CLOSED_FOR: dict[str, tuple[list[str | bytes], int]] = {
     "an unknown type": (['{"type": "start"}'], 4400),
     "bytes": ([b'{"type": "ping"}'], 4400),
     "a payload of a ping that is no object": (['{"type": "ping", "payload": 1}'], 4400),
+    "a ping of many levels": (['{"type": "ping", "payload": {"a": ' + "[" * 300 + "]" * 300 + "}}"], 4400),
+    "a message of too many levels": (['{"type": "ping", "payload": {"a": ' + "[" * 2000 + "]" * 2000 + "}}"], 4400),
     "a payload of the beginning that is no object": (['{"type": "connection_init", "payload": []}'], 4400),
     "a number as a query": ([BEGIN, '{"type": "subscribe", "id": "1", "payload": {"query": 1}}'], 4400),
     "no query": ([BEGIN, '{"type": "subscribe", "id": "1", "payload": {}}'], 4400),
@@ -308,53 +323,3 @@ async def test_a_client_that_disconnects_leaves_its_mutation_to_be_finished(
     async with open_socket(live.url) as socket:
         await socket.initialise(live.token)
         assert await socket.run("1", COUNT) == {"data": {"attendances": {"totalCount": 1}}}
-
-
-async def test_a_connection_may_come_in_pieces_with_what_follows_it(live: LiveService) -> None:
-    """A client need not wait for the answer to its upgrade request."""
-    parts = urlsplit(live.url)
-    head = (
-        "GET /graphql HTTP/1.1\r\nhost: test\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
-        "sec-websocket-version: 13\r\nsec-websocket-key: eHh4eHh4eHh4eHh4eHh4eA==\r\n"
-        f"sec-websocket-protocol: {SUBPROTOCOL}\r\n\r\n"
-    ).encode()
-    ping = orjson.dumps({"type": "ping"})
-    frame = bytes([0x81, 0x80 | len(ping), 0, 0, 0, 0]) + ping
-    for pieces in ([head + frame], [head[:50], head[50:] + frame[:3], frame[3:]], [TYPENAME_BY_GET + head + frame]):
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        for piece in pieces:
-            writer.write(piece)
-            await asyncio.sleep(0.05)
-        async with asyncio.timeout(5):
-            received = await reader.readuntil(b'{"type":"pong"}')
-        assert b"101 Switching Protocols" in received
-        writer.close()
-
-
-TYPENAME_BY_GET = b"GET /graphql?query={__typename} HTTP/1.1\r\nhost: test\r\n\r\n"
-BROKEN_HANDSHAKES: Mapping[str, bytes] = {
-    "without a key": b"sec-websocket-version: 13\r\n",
-    "with a key that is none": b"sec-websocket-version: 13\r\nsec-websocket-key: x\r\n",
-    "of another version": b"sec-websocket-version: 8\r\nsec-websocket-key: eHh4eHh4eHh4eHh4eHh4eA==\r\n",
-    "with a long header": b"sec-websocket-key: " + b"x" * 10_000 + b"\r\n",
-}
-
-
-@pytest.mark.parametrize("case", BROKEN_HANDSHAKES)
-async def test_a_broken_handshake_is_refused(live: LiveService, case: str) -> None:
-    parts = urlsplit(live.url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    head = b"GET /graphql HTTP/1.1\r\nhost: test\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
-    writer.write(head + BROKEN_HANDSHAKES[case] + b"\r\n")
-    async with asyncio.timeout(5):
-        answer = await reader.read()
-    assert answer.split()[1] in (b"400", b"426")
-    writer.close()
-
-
-async def test_a_handshake_may_have_many_headers_and_a_long_token(live: LiveService) -> None:
-    headers = {f"x-{number}": "x" for number in range(150)} | {"cookie": "x" * 20_000}
-    token = make_token(uuid4(), READ_SCOPE, filler="x" * 5_000)
-    async with open_socket(live.url, additional_headers={**headers, "authorization": f"Bearer {token}"}) as socket:
-        await socket.send("connection_init")
-        assert await socket.receive() == {"type": "connection_ack"}

@@ -50,6 +50,7 @@ class SocketClosed(Exception):
 class ClientMessage(NamedTuple):
     """A message of a client. Its id and its payload are not checked yet."""
 
+    text: str
     type: str
     id: object
     payload: Any
@@ -57,13 +58,14 @@ class ClientMessage(NamedTuple):
 
 def parse_message(text: str | None) -> ClientMessage:
     """A client's message. Raises SocketClosed for one that is not text, or no JSON object with a type."""
+    text = text or ""
     try:
-        content = orjson.loads(text or "")
+        content = orjson.loads(text)
     except orjson.JSONDecodeError as failure:
         raise SocketClosed(CloseCode.BAD_MESSAGE, "A message must be JSON, as text.") from failure
     if not isinstance(content, dict) or not isinstance(content.get("type"), str):
         raise SocketClosed(CloseCode.BAD_MESSAGE, "A message must be an object with a type.")
-    return ClientMessage(content["type"], content.get("id"), content.get("payload"))
+    return ClientMessage(text, content["type"], content.get("id"), content.get("payload"))
 
 
 def read_id(message: ClientMessage) -> str:
@@ -85,12 +87,13 @@ def read_optional_object(message: ClientMessage) -> Mapping[str, Any]:
 def read_authorization(parameters: Mapping[str, Any], header: bytes | None) -> bytes | None:
     """The value of `Authorization` in the payload of `connection_init`, or else that of the upgrade request's header.
 
-    The name may be in upper or lower case, and may be below `headers`. Raises SocketClosed for a value that is no text.
+    The name may be in upper or lower case, and may be below `headers`. Null counts as absent. Raises SocketClosed for
+    another value that is no text.
     """
     below = (parameters[name] for name in NESTED_PARAMETERS if isinstance(parameters.get(name), dict))
     for each in (parameters, *below):
         for name, value in each.items():
-            if name.lower() == AUTHORIZATION:
+            if name.lower() == AUTHORIZATION and value is not None:
                 if not isinstance(value, str) or not value.isascii():
                     raise SocketClosed(CloseCode.UNAUTHORIZED, "The token must be a text: `Bearer <token>`.")
                 return value.encode()
@@ -100,7 +103,10 @@ def read_authorization(parameters: Mapping[str, Any], header: bytes | None) -> b
 def write_pong(message: ClientMessage) -> str:
     """The answer to a ping, with its payload. Raises SocketClosed."""
     payload = read_optional_object(message)
-    return orjson.dumps({"type": "pong", "payload": payload}).decode() if payload else PONG
+    try:
+        return orjson.dumps({"type": "pong", "payload": payload}).decode() if payload else PONG
+    except orjson.JSONEncodeError as failure:
+        raise SocketClosed(CloseCode.BAD_MESSAGE, "The payload of a ping has too many levels.") from failure
 
 
 def write_next(identifier: bytes, body: bytes) -> str:

@@ -41,9 +41,9 @@ class SocketOperation:
 
     __slots__ = ("_body", "_id", "_session", "_stream", "has_left")
 
-    def __init__(self, identifier: str, body: bytes, session: SocketSession) -> None:
+    def __init__(self, identifier: str, message: bytes, session: SocketSession) -> None:
         self.has_left = False
-        self._body = MessageBody(body)
+        self._body = MessageBody(message)
         self._id = orjson.dumps(identifier)
         self._session = session
         self._stream: OpenStream | None = None

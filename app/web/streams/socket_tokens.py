@@ -23,7 +23,7 @@ from app.web.streams.messages import (
 )
 from app.web.streams.socket_operations import REJECTED, SocketSession
 
-NOTHING = b'{"query": ""}'
+NOTHING = b'{"payload": {"query": ""}}'
 NO_SCOPE = Forbidden("The token has no scope of this service.")
 CLOSED_BY = {
     Outcome.UNAUTHENTICATED: REJECTED,

@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import suppress
 
-import orjson
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import OperationTooComplex, ServiceUnavailable
@@ -116,7 +115,7 @@ class GraphQLSocket:
         elif len(self._running) >= MAX_OPERATIONS:
             await self._send_text(write_refusal(identifier, TOO_MANY))
         else:
-            operation = SocketOperation(identifier, orjson.dumps(message.payload), self._session)
+            operation = SocketOperation(identifier, message.text.encode(), self._session)
             self._operations[identifier] = operation
             task = asyncio.create_task(self._run_operation(identifier, operation))
             self._running.add(task)
