@@ -9,7 +9,7 @@ from uuid import UUID
 from app.database.pool import Row
 from app.plan.filter import Perspective
 from app.plan.properties import Property
-from app.sql.changes import SITE_REVISION
+from app.sql.changes import PRUNED, SITE_REVISION
 
 BOOKING, SESSION, CHANGED_AT = Property.BOOKING_ID, Property.SESSION_ID, Property.UPDATED_AT
 
@@ -74,14 +74,15 @@ class SiteWatch:
     def wake_touched(self, rows: Sequence[Row], *, is_whole: bool, begun: float) -> None:
         """Wake the followers of what has changed; of all, unless the rows are all of the changes.
 
-        `begun` is when the rows were asked for. A revision that has gone back wakes all: the database was restored.
+        `begun` is when the rows were asked for. A revision that has gone back wakes all: the database was restored. So
+        do deletions that are no longer kept and that no follower knows, as when the site was erased.
         """
         known, now = self.revision, rows[0][SITE_REVISION]
         touched = [row for row in rows if row[SESSION] is not None]
         latest = max([row[CHANGED_AT].timestamp() for row in touched], default=begun)
         wake = Wake(known, min(max(latest, self.unchanged_at), time.time()))
         self.revision, self.unchanged_at = now, begun
-        if not is_whole or now < known:
+        if not is_whole or now < known or rows[0][PRUNED] > known:
             self._wake(list(self.waiting), wake)
         elif touched:
             bookings = {Perspective(BOOKING, row[BOOKING]) for row in touched}

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from app.attendance import watching
+from app.attendance.transfer.site import erase_site
 from app.operations.change_stream import ChangeStream
 from app.operations.response import Outcome, Response
 from app.operations.running import GraphQLRequest, run_request
@@ -333,6 +334,18 @@ async def test_a_stream_ends_when_the_database_is_set_back(site: Site) -> None:
     stream = await start(site)
     async with site.service.database.connection(site.site_id) as connection:
         await connection.execute("UPDATE site_revision SET revision = 1 WHERE site_id = $1", site.site_id)
+    async with asyncio.timeout(SECONDS):
+        events = [orjson.loads(event) async for event in stream]
+    assert [event["errors"][0]["extensions"]["code"] for event in events] == ["CURSOR_EXPIRED"]
+
+
+@pytest.mark.parametrize("perspective", [None, {"bookingId": str(uuid4())}, {"sessionId": "another"}])
+async def test_a_stream_ends_when_its_site_is_erased_even_if_nothing_is_written_after_that(
+    site: Site, perspective: dict[str, str] | None
+) -> None:
+    await site.set("a")
+    stream = await start(site, perspective=perspective)
+    await erase_site(site.service.database, site.site_id)
     async with asyncio.timeout(SECONDS):
         events = [orjson.loads(event) async for event in stream]
     assert [event["errors"][0]["extensions"]["code"] for event in events] == ["CURSOR_EXPIRED"]
