@@ -57,7 +57,8 @@ def share_query(
     """The query of a stream. Its variables tell it from others only if what is nested in it depends on them."""
     nested: Any = compiled.steps[0][0]
     depends = any(map(depends_on_variables, nested.payload.nested))
-    given = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS) if depends else b""
+    known = {name: variables[name] for name in inputs if name in variables}  # Others may be too deep to be written.
+    given = orjson.dumps(known, option=orjson.OPT_SORT_KEYS) if depends else b""
     shared = site_id, compiled, plan.perspective, given
     return StreamQuery(operation, compiled, inputs, variables, site_id, plan, shared)
 

@@ -29,9 +29,9 @@ async def next_event(stream: ChangeStream) -> Any:
         return await read_event(stream)
 
 
-async def start(site: Site, **variables: Any) -> ChangeStream:
+async def start(site: Site, query: str = STREAM, **variables: Any) -> ChangeStream:
     """A stream whose first event, which is empty, has been read."""
-    stream = await site.stream(**variables)
+    stream = await site.stream(query, **variables)
     assert (await next_event(stream))["changes"] == []
     return stream
 
@@ -115,6 +115,10 @@ async def test_own_writes_wake_a_stream_without_a_poll(site: Site, monkeypatch: 
     assert list_kinds((await next_event(stream))["changes"]) == [(record, "SET")]
 
 
+NESTED = """attendanceChanges { changes { attendance {
+  booking { attendances(first: $size) { nodes { sessionId } } } } } }"""
+
+
 async def test_what_is_nested_in_an_event_is_answered_as_in_a_query(site: Site) -> None:
     selection = """attendanceChanges(after: $after) { changes { kind attendance { id
       booking { attendances(first: $size) { nodes { sessionId } } } } } hasMore }"""
@@ -134,6 +138,14 @@ async def test_what_is_nested_in_an_event_is_answered_as_in_a_query(site: Site) 
             del error["locations"]
         assert event == answer
         assert ("errors" in event) == (size == -1)
+
+
+async def test_variables_that_the_operation_does_not_declare_are_ignored_at_any_depth(site: Site) -> None:
+    deep = orjson.loads("[" * 900 + "]" * 900)
+    stream = await start(site, f"subscription($size: Int) {{ {NESTED} }}", size=1, deep=deep)
+    await site.set("session")
+    [change] = (await next_event(stream))["changes"]
+    assert change["attendance"]["booking"]["attendances"]["nodes"] == [{"sessionId": "session"}]
 
 
 async def test_streams_that_ask_for_the_same_thing_share_a_statement(site: Site, database: RecordingDatabase) -> None:
