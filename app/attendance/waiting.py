@@ -75,14 +75,16 @@ class SiteWatch:
         """Wake the followers of what has changed; of all, unless the rows are all of the changes.
 
         `begun` is when the rows were asked for. A revision that has gone back wakes all: the database was restored. So
-        do deletions that are no longer kept and that no follower knows, as when the site was erased.
+        do deletions that are no longer kept and that no follower knows, as when the site was erased, and one without a
+        session: see DELETE in `app/sql/writes.py`.
         """
         known, now = self.revision, rows[0][SITE_REVISION]
         touched = [row for row in rows if row[SESSION] is not None]
         latest = max([row[CHANGED_AT].timestamp() for row in touched], default=begun)
         wake = Wake(known, min(max(latest, self.unchanged_at), time.time()))
         self.revision, self.unchanged_at = now, begun
-        if not is_whole or now < known or rows[0][PRUNED] > known:
+        is_for_all = rows[0][PRUNED] > known or any(row[SESSION] == "" for row in touched)
+        if not is_whole or now < known or is_for_all:
             self._wake(list(self.waiting), wake)
         elif touched:
             bookings = {Perspective(BOOKING, row[BOOKING]) for row in touched}
