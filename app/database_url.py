@@ -6,7 +6,6 @@ asyncpg, knows some of them and would send any other one to the server as a sett
 
 import random
 import re
-from enum import Enum, auto
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from app.database_files import check_certificates, check_service, map_system_certificates
@@ -16,74 +15,33 @@ EXAMPLE = "must be a URL such as postgresql://user@host:5432/database"
 NAMES_PORT = re.compile(r":([^:\]]*)$")
 WHOLE_NUMBER = re.compile(r"\s*[+-]?\d{1,9}\s*", re.ASCII)
 
-
-class Treatment(Enum):
-    """What happens to a parameter. A NUMBER is dropped, too, once it is seen to be one."""
-
-    PASSED = auto()
-    DROPPED = auto()
-    NUMBER = auto()
-    REFUSED = auto()
-
-
-# A list holds the values that ask for nothing but what the driver does anyway; any other value is refused.
-PARAMETERS: dict[str, Treatment | list[str]] = {
-    "host": Treatment.PASSED,
-    "hostaddr": Treatment.REFUSED,
-    "port": Treatment.PASSED,
-    "dbname": Treatment.PASSED,
-    "database": Treatment.PASSED,
-    "user": Treatment.PASSED,
-    "password": Treatment.PASSED,
-    "passfile": Treatment.PASSED,
-    "service": Treatment.PASSED,
-    "servicefile": Treatment.REFUSED,
-    "options": Treatment.PASSED,
-    "search_path": Treatment.PASSED,  # no parameter of libpq, but often given like one
-    "application_name": Treatment.PASSED,
-    "fallback_application_name": Treatment.DROPPED,
-    "client_encoding": ["UTF8", "utf8", "UTF-8", "utf-8", "auto"],
-    "replication": ["false", "off", "no", "0"],
-    "target_session_attrs": Treatment.PASSED,
-    "load_balance_hosts": ["disable", "random"],
-    # The service has timeouts and keepalives of its own.
-    "connect_timeout": Treatment.NUMBER,
-    "keepalives": Treatment.NUMBER,
-    "keepalives_idle": Treatment.NUMBER,
-    "keepalives_interval": Treatment.NUMBER,
-    "keepalives_count": Treatment.NUMBER,
-    "tcp_user_timeout": Treatment.NUMBER,
-    "sslmode": Treatment.PASSED,
-    "sslnegotiation": Treatment.PASSED,
-    "sslcert": Treatment.PASSED,
-    "sslkey": Treatment.PASSED,
-    "sslpassword": Treatment.PASSED,
-    "sslrootcert": Treatment.PASSED,
-    "sslcrl": Treatment.PASSED,
-    "sslcrldir": Treatment.REFUSED,
-    "sslcertmode": ["allow"],
-    "sslcompression": Treatment.DROPPED,
-    "sslsni": Treatment.DROPPED,
-    "sslkeylogfile": Treatment.REFUSED,
-    "ssl_min_protocol_version": Treatment.PASSED,
-    "ssl_max_protocol_version": Treatment.PASSED,
-    "min_protocol_version": ["3.0"],
-    "max_protocol_version": Treatment.DROPPED,
-    "channel_binding": ["disable", "prefer"],
-    "require_auth": Treatment.REFUSED,
-    "requirepeer": Treatment.REFUSED,
-    "gssencmode": ["disable", "prefer"],
-    "gssdelegation": ["0"],
-    "krbsrvname": Treatment.PASSED,
-    "gsslib": Treatment.PASSED,
-    "scram_client_key": Treatment.REFUSED,
-    "scram_server_key": Treatment.REFUSED,
-    "oauth_issuer": Treatment.REFUSED,
-    "oauth_client_id": Treatment.REFUSED,
-    "oauth_client_secret": Treatment.REFUSED,
-    "oauth_scope": Treatment.REFUSED,
-    "authtype": Treatment.DROPPED,
-    "tty": Treatment.DROPPED,
+# Those that the driver takes. The last one is no parameter of libpq, but often given like one.
+PASSED = (
+    *("host", "port", "dbname", "database", "user", "password", "passfile", "service", "options", "application_name"),
+    *("target_session_attrs", "sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl"),
+    *("ssl_min_protocol_version", "ssl_max_protocol_version", "krbsrvname", "gsslib", "search_path"),
+)
+DROPPED = ("fallback_application_name", "sslcompression", "sslsni", "max_protocol_version", "authtype", "tty")
+# Dropped, too, once they are seen to be numbers: the service has timeouts and keepalives of its own.
+NUMBERS = (
+    *("connect_timeout", "tcp_user_timeout"),
+    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+)
+REFUSED = (
+    *("hostaddr", "servicefile", "sslcrldir", "sslkeylogfile", "require_auth", "requirepeer"),
+    *("scram_client_key", "scram_server_key"),
+    *("oauth_issuer", "oauth_client_id", "oauth_client_secret", "oauth_scope"),
+)
+# Dropped with a value that asks for nothing but what the driver does anyway; refused with any other one.
+ALLOWED = {
+    "client_encoding": ("UTF8", "utf8", "UTF-8", "utf-8", "auto"),
+    "replication": ("false", "off", "no", "0"),
+    "load_balance_hosts": ("disable", "random"),
+    "sslcertmode": ("allow",),
+    "min_protocol_version": ("3.0",),
+    "channel_binding": ("disable", "prefer"),
+    "gssencmode": ("disable", "prefer"),
+    "gssdelegation": ("0",),
 }
 CHOICES = {
     "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
@@ -135,18 +93,17 @@ def read_parameters(query: str, setting: str) -> dict[str, str]:
 
 def is_passed(name: str, value: str, setting: str) -> bool:
     """Whether the driver takes a parameter, rather than that it can be dropped. Raises ConfigurationError."""
-    treatment = PARAMETERS.get(name)
-    if treatment is None:
+    if name in REFUSED:
+        raise ConfigurationError(f"{setting}: the service does not support {name}")
+    if name in NUMBERS and not WHOLE_NUMBER.fullmatch(value):
+        raise ConfigurationError(f"{setting}: {name} must be a whole number")
+    if value not in ALLOWED.get(name, (value,)):
+        raise ConfigurationError(f"{setting}: the service supports no {name} but {' or '.join(ALLOWED[name])}")
+    if name not in (*PASSED, *DROPPED, *NUMBERS, *ALLOWED):
         raise ConfigurationError(
             f"{setting}: there is no parameter {name}; Postgres's settings are given as options=-c%20name=value"
         )
-    if treatment is Treatment.REFUSED:
-        raise ConfigurationError(f"{setting}: the service does not support {name}")
-    if treatment is Treatment.NUMBER and not WHOLE_NUMBER.fullmatch(value):
-        raise ConfigurationError(f"{setting}: {name} must be a whole number")
-    if isinstance(treatment, list) and value not in treatment:
-        raise ConfigurationError(f"{setting}: the service supports no {name} but {' or '.join(treatment)}")
-    return treatment is Treatment.PASSED
+    return name in PASSED
 
 
 def check_value(name: str, value: str, setting: str) -> None:

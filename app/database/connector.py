@@ -44,7 +44,7 @@ class Connector:
     def __init__(self, url: str, *, role: str | None, statement_seconds: float, address: Address | None = None) -> None:
         self.addresses = split_hosts(url) if address is None else [address]
         self._url = url
-        self._role = role
+        self.role = role
         self._pooler = Pooler()
         limit = {"statement_timeout": str(int(statement_seconds * 1000))}
         self._settings = SESSION_SETTINGS | limit
@@ -74,7 +74,7 @@ class Connector:
         try:
             connection = await self._open(address, seconds)
         except asyncpg.ProtocolViolationError as failure:
-            if self._role is not None or STARTUP_PARAMETER not in str(failure):
+            if self.role is not None or STARTUP_PARAMETER not in str(failure):
                 raise
             self._options["server_settings"] = APPLICATION
             connection = await self._open(address, seconds)
@@ -91,9 +91,9 @@ class Connector:
         return connection
 
     def _expect_session(self, address: Address) -> ExpectedSession | None:
-        if self._role is None:
+        if self.role is None:
             return None
-        return ExpectedSession(self._role, self._settings, partial(self.connect_plainly, address), self._pooler)
+        return ExpectedSession(self.role, self._settings, partial(self.connect_plainly, address), self._pooler)
 
     async def connect_plainly(self, address: Address) -> Any:
         """Connect to one host as the URL's user, without a role or session settings."""

@@ -6,24 +6,18 @@ import asyncpg
 
 from app.errors import Conflict, OperationTimeout, ServiceError, ServiceUnavailable
 
-QUERY_CANCELED = "57014"
-CONFLICT_STATES = frozenset({"40001", "40P01", "55P03"})
-CONNECTION_EXCEPTION_CLASS = "08"
-INSUFFICIENT_RESOURCES_CLASS = "53"
-DISK_FULL = "53100"
-OPERATOR_INTERVENTION_CLASS = "57"
-# The server's own disk or network fails; Citus says so of its connections to workers.
-SYSTEM_ERROR_CLASS = "58"
-INTERNAL_ERROR = "XX000"
+# Each class of the driver stands for an SQLSTATE, or for a class of them.
+CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+# The server has stepped down, so that all connections to it are outdated.
+OUTDATING = (asyncpg.ReadOnlySQLTransactionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+UNAVAILABLE = (
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,  # the server's own disk or network; Citus says so of its connections to workers
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSQLStatementNameError,
+)
 LOST_WORKER = "failure on connection marked as essential"
-READ_ONLY_TRANSACTION = "25006"
-UNDEFINED_TABLE = "42P01"
-UNDEFINED_STATEMENT = "26000"
-ADMIN_SHUTDOWN = "57P01"
-CRASH_SHUTDOWN = "57P02"
-STALE_CONNECTION_STATES = frozenset({READ_ONLY_TRANSACTION, ADMIN_SHUTDOWN, CRASH_SHUTDOWN})
-UNAVAILABLE_STATES = frozenset({UNDEFINED_TABLE, UNDEFINED_STATEMENT})
-UNAVAILABLE_CLASSES = (INSUFFICIENT_RESOURCES_CLASS, OPERATOR_INTERVENTION_CLASS, SYSTEM_ERROR_CLASS)
 STARTUP_PARAMETER = "startup parameter"  # as in PgBouncer's `unsupported startup parameter: role`
 CONNECT_PRIVILEGE = "CONNECT"  # as in Postgres's `User does not have CONNECT privilege.`, in any language
 LOST_STATEMENT = (
@@ -68,17 +62,15 @@ CONNECT_ERRORS = (*DRIVER_ERRORS, PoolExhaustedError, SessionRefused, OSError, V
 
 def translate_failure(failure: BaseException) -> ServiceError | None:
     """The error that callers see for a driver's error; None for a fault of the service."""
+    if isinstance(failure, asyncpg.QueryCanceledError):
+        return OperationTimeout(TOOK_TOO_LONG)
+    if isinstance(failure, CONFLICTS):
+        return Conflict("Another change got in the way; try again.")
     if isinstance(failure, asyncpg.PostgresError):
-        state = failure.sqlstate or ""
-        if state == QUERY_CANCELED:
-            return OperationTimeout(TOOK_TOO_LONG)
-        if state in CONFLICT_STATES:
-            return Conflict("Another change got in the way; try again.")
-        is_lost = state in STALE_CONNECTION_STATES or state.startswith(CONNECTION_EXCEPTION_CLASS)
-        if is_lost or (state == INTERNAL_ERROR and LOST_WORKER in str(failure)):
+        is_lost = isinstance(failure, (asyncpg.PostgresConnectionError, *OUTDATING))
+        if is_lost or (isinstance(failure, asyncpg.InternalServerError) and LOST_WORKER in str(failure)):
             return ConnectionLost(CALL_AGAIN)
-        is_unavailable = state in UNAVAILABLE_STATES or state.startswith(UNAVAILABLE_CLASSES)
-        return ServiceUnavailable(CALL_AGAIN) if is_unavailable else None
+        return ServiceUnavailable(CALL_AGAIN) if isinstance(failure, UNAVAILABLE) else None
     if isinstance(failure, ValueError | BrokenPipeError) or not isinstance(failure, DRIVER_ERRORS):
         return None  # The database did not cause it.
     return ConnectionLost(CALL_AGAIN)
@@ -99,7 +91,7 @@ def is_out_of_time(failure: BaseException) -> bool:
 
 def is_disk_full(error: ServiceError) -> bool:
     """Whether the disk that the database writes to is full, of which callers are told no more than that it is gone."""
-    return isinstance(error.__cause__, asyncpg.PostgresError) and error.__cause__.sqlstate == DISK_FULL
+    return isinstance(error.__cause__, asyncpg.DiskFullError)
 
 
 def describe_failure(failure: BaseException) -> str:
@@ -143,4 +135,4 @@ def translate_connect_failure(failure: BaseException) -> ServiceUnavailable:
 
 def outdates_connections(failure: BaseException) -> bool:
     """Whether the failure shows that the server has stepped down, so that all connections to it are outdated."""
-    return isinstance(failure, asyncpg.PostgresError) and failure.sqlstate in STALE_CONNECTION_STATES
+    return isinstance(failure, OUTDATING)

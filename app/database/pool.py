@@ -24,7 +24,6 @@ from app.settings import DEFAULTS
 
 __all__ = ["Database", "ReadsRows", "Row"]
 
-ACQUIRE_SECONDS = 2.0
 STATEMENT_SECONDS = 5.0
 MAX_RETRIES = 3
 FIRST_PAUSE_SECONDS = 0.05
@@ -53,13 +52,8 @@ class Database(PostgresServer):
         replica_max_lag: float = DEFAULTS["replica_max_lag"],
         distributed: bool = False,
     ) -> None:
-        super().__init__(
-            build_connector(url, row_security=row_security),
-            pool_size=pool_size,
-            row_security=row_security,
-            acquire_seconds=ACQUIRE_SECONDS,
-            distributed=distributed,
-        )
+        connector = build_connector(url, row_security=row_security)
+        super().__init__(connector, pool_size=pool_size, distributed=distributed)
         self._distributed_poll = DistributedPoll(self.fetch_rows)
         self.replicas: Replicas | None = None
         if replica_url is not None:
@@ -69,8 +63,6 @@ class Database(PostgresServer):
                     build_connector(replica_url, row_security=row_security, address=address),
                     positions,
                     pool_size=pool_size,
-                    row_security=row_security,
-                    acquire_seconds=ACQUIRE_SECONDS,
                     max_lag=replica_max_lag,
                 )
                 for address in split_all_hosts(replica_url)

@@ -5,13 +5,7 @@ import time
 
 import asyncpg
 
-from app.database.failures import (
-    DISK_FULL,
-    LOST_STATEMENT,
-    LOST_STATEMENT_ERRORS,
-    describe_failure,
-    translate_failure,
-)
+from app.database.failures import LOST_STATEMENT, LOST_STATEMENT_ERRORS, describe_failure, translate_failure
 from app.errors import ServiceUnavailable
 
 # A cause that was not seen for so long counts as a new one, and no longer as one that is to end.
@@ -66,4 +60,4 @@ def name_cause(failure: BaseException) -> str:
         return "a connection is lost"
     if isinstance(failure, LOST_STATEMENT_ERRORS):
         return LOST_STATEMENT
-    return "its disk is full (53100)" if failure.sqlstate == DISK_FULL else f"SQLSTATE {failure.sqlstate}"
+    return "its disk is full (53100)" if isinstance(failure, asyncpg.DiskFullError) else f"SQLSTATE {failure.sqlstate}"

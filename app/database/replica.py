@@ -34,17 +34,8 @@ class Replica(PostgresServer):
     written up to `fresh_as_of`, in seconds of the monotonic clock, it has.
     """
 
-    def __init__(
-        self,
-        connector: Connector,
-        positions: PrimaryPositions,
-        *,
-        pool_size: int,
-        row_security: bool,
-        acquire_seconds: float,
-        max_lag: float,
-    ) -> None:
-        super().__init__(connector, pool_size=pool_size, row_security=row_security, acquire_seconds=acquire_seconds)
+    def __init__(self, connector: Connector, positions: PrimaryPositions, *, pool_size: int, max_lag: float) -> None:
+        super().__init__(connector, pool_size=pool_size)
         self.name = connector.addresses[0].name
         self.trouble: str | None = OUT_OF_REACH
         self.lag_seconds: float | None = None

@@ -8,7 +8,7 @@ from app.database.diagnosis import DESCRIBE_SERVER, Diagnosis
 from app.database.failures import CONNECT_ERRORS
 from app.database.hosts import Address, split_all_hosts
 from app.database.owner import open_owner
-from app.database.pool import ACQUIRE_SECONDS, build_connector
+from app.database.pool import build_connector
 from app.database.positions import READ_POSITION
 from app.database.server import PostgresServer
 from app.errors import ConfigurationError
@@ -57,7 +57,7 @@ async def diagnose_replica(
 ) -> Diagnosis:
     """Check one replica: that it is one, that the service can use it, and that it reaches the primary's position."""
     connector = build_connector(url, row_security=row_security, address=address)
-    server = PostgresServer(connector, pool_size=1, row_security=row_security, acquire_seconds=ACQUIRE_SECONDS)
+    server = PostgresServer(connector, pool_size=1)
     try:
         connection = await connector.connect_plainly(address)
         try:

@@ -30,7 +30,6 @@ from app.database.failures import (
 )
 from app.database.liveness import LivenessProbe
 from app.database.migrations import explain_encoding
-from app.database.privileges import SERVICE_ROLE
 from app.database.readiness import explain_unreadiness
 from app.database.refusals import RefusalLog
 from app.database.stalled_sites import StalledSites
@@ -41,6 +40,7 @@ BUSY = "no connection to the database was free in time"
 UNUSABLE = "the database cannot be used"
 # A server whose session was refused is not asked again for every operation.
 REFUSAL_SECONDS = 1.0
+ACQUIRE_SECONDS = 2.0
 
 logger = logging.getLogger("attendance.database")
 
@@ -54,19 +54,10 @@ class Row(Protocol):
 class PostgresServer:
     """A pool of connections to one server, or to whichever of several has its role; each is set to one site."""
 
-    def __init__(
-        self,
-        connector: Connector,
-        *,
-        pool_size: int,
-        row_security: bool,
-        acquire_seconds: float,
-        distributed: bool = False,
-    ) -> None:
+    def __init__(self, connector: Connector, *, pool_size: int, distributed: bool = False) -> None:
         self.is_distributed = distributed
-        self._row_security = row_security
+        self._row_security = connector.role is not None
         self._last_failure: str | None = None
-        self._acquire_seconds = acquire_seconds
         self._refusal = ""
         self._refused_statements = RefusalLog()
         self._refused_until = 0.0
@@ -205,7 +196,7 @@ class PostgresServer:
         if self._liveness.is_unresponsive:
             raise ConnectionError("it does not answer")
         try:
-            return await self._pool.acquire(self._acquire_seconds, site_id)
+            return await self._pool.acquire(ACQUIRE_SECONDS, site_id)
         except TimeoutError:
             self._liveness.report_timeout()
             raise
@@ -224,7 +215,7 @@ class PostgresServer:
 
     def _log_failure(self, failure: BaseException) -> str:
         """Log a failure to connect once, and again when it changes: the reason to show, without the driver's words."""
-        refusal = explain_refusal(failure, SERVICE_ROLE if self._row_security else None)
+        refusal = explain_refusal(failure, self._connector.role)
         description = describe_failure(failure) if refusal is None else refusal
         if description != self._last_failure:
             is_busy = isinstance(failure, PoolExhaustedError)

@@ -6,11 +6,10 @@ answered. While any is, a site that has not been answered since may be another o
 """
 
 import time
-from collections.abc import Collection
-from typing import Protocol
 from uuid import UUID
 
 from app.database.connection import SiteConnection
+from app.database.connection_pool import ConnectionPool
 from app.database.failures import CALL_AGAIN, DatabaseBusy, PoolExhaustedError, translate_failure
 
 # What fails sooner holds no connection.
@@ -22,19 +21,10 @@ STANDSTILL_SECONDS = 1.9
 CONNECTIONS_A_STALLED_ONE = 5
 
 
-class Pool(Protocol):
-    """The connections in use, and those who wait for one."""
-
-    @property
-    def in_use(self) -> Collection[SiteConnection]: ...
-
-    def fail_waiters(self, failure: Exception, site_id: UUID | None = None) -> None: ...
-
-
 class StalledSites:
     """Which sites are stalled, and how many of a pool's `limit` connections they may hold."""
 
-    def __init__(self, pool: Pool, limit: int) -> None:
+    def __init__(self, pool: ConnectionPool, limit: int) -> None:
         self._pool = pool
         self._most = max(1, limit // CONNECTIONS_A_STALLED_ONE)
         self._most_unproven = max(1, limit // 2)

@@ -9,7 +9,6 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-import app.database.server
 from app.database import migrations, pool, privileges
 from app.database.migrations import SERVICE_ROLE, read_migrations
 
@@ -39,7 +38,7 @@ async def service_role(server: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     role = f"attendance_test_{uuid4().hex}"
     renamed = [replace(one, text=one.text.replace(SERVICE_ROLE, role)) for one in read_migrations()]
     monkeypatch.setattr(migrations, "read_migrations", lambda: renamed)
-    for module in (pool, privileges, app.database.server):
+    for module in (pool, privileges):
         monkeypatch.setattr(module, "SERVICE_ROLE", role)
     yield role
     await server.execute(f"DROP ROLE IF EXISTS {role}")

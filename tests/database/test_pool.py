@@ -43,7 +43,7 @@ async def end_sleeping(server: Any, pid: int) -> None:
 async def test_a_caller_waits_for_a_connection_only_so_long(
     database_url: str, site_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "ACQUIRE_SECONDS", 0.1)
+    monkeypatch.setattr("app.database.server.ACQUIRE_SECONDS", 0.1)
     single = Database(database_url, pool_size=1, row_security=True)
     await single.open()
     async with single.connection(site_id):

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from app.database import connection as connection_module
-from app.database import liveness, pool
+from app.database import liveness
 from app.database.connector import Connector
 from app.database.failures import ConnectionLost, DatabaseBusy
 from app.database.migrations import SERVICE_ROLE
@@ -93,7 +93,7 @@ async def test_a_read_whose_server_is_gone_is_told_and_not_tried_for_long(
 async def test_a_write_that_found_the_pool_full_is_not_tried_again(
     way: FaultProxy, site_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "ACQUIRE_SECONDS", 0.1)
+    monkeypatch.setattr("app.database.server.ACQUIRE_SECONDS", 0.1)
     database = RecordingDatabase(url_of(way), pool_size=1)
     monkeypatch.undo()
     await database.open()

@@ -170,7 +170,7 @@ async def hasty(
 ) -> AsyncIterator[GraphQLClient]:
     """A caller of a service that allows a statement 0.3 s, and has one connection to wait 0.1 s for."""
     monkeypatch.setattr(app.database.pool, "STATEMENT_SECONDS", 0.3)
-    monkeypatch.setattr(app.database.pool, "ACQUIRE_SECONDS", 0.1)
+    monkeypatch.setattr("app.database.server.ACQUIRE_SECONDS", 0.1)
     database = RecordingDatabase(database_url, pool_size=1)
     await database.open()
     async with service(database) as http:

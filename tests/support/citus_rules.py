@@ -19,7 +19,9 @@ REFUSED = {
 CALL = re.compile(
     r"SELECT (?P<outputs>.+)\nFROM (?P<name>attendance_\w+)\((?P<arguments>\$\d+(?:, \$\d+)*)\)", re.DOTALL
 )
-SIGNATURES = {name: arguments.rstrip(")").split(",") for name, arguments in (f.signature.split("(") for f in FUNCTIONS)}
+SIGNATURES = {
+    name: arguments.rstrip(")").split(",") for name, arguments in (signature.split("(") for signature in FUNCTIONS)
+}
 
 
 def find_faults_of_read(text: str) -> list[str]:

@@ -36,16 +36,15 @@ Serve = Callable[..., PostgresServer]
 
 
 @pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
+async def serve(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serve]:
     servers: list[PostgresServer] = []
 
     def make(
         url: str, *, row_security: bool = True, role: str | None = SERVICE_ROLE, pool_size: int = 1, seconds: float = 2
     ) -> PostgresServer:
         connector = Connector(url, role=role if row_security else None, statement_seconds=5)
-        servers.append(
-            PostgresServer(connector, pool_size=pool_size, row_security=row_security, acquire_seconds=seconds)
-        )
+        monkeypatch.setattr("app.database.server.ACQUIRE_SECONDS", seconds)
+        servers.append(PostgresServer(connector, pool_size=pool_size))
         return servers[-1]
 
     yield make

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.database.failures import CALL_AGAIN
-from app.database.migrations import SERVICE_ROLE, migrate
+from app.database.migrations import migrate
 from app.database.server import PostgresServer
 from app.errors import ServiceUnavailable
 from tests.support.waiting import wait_until
@@ -85,8 +85,9 @@ async def test_a_server_that_is_not_ready_says_why(serve: Serve, create_database
     assert await server.explain_unreadiness() is None
     differ = "row security of the table and ATTENDANCE_ROW_SECURITY differ: run `attendance migrate`"
     assert await free.explain_unreadiness() == differ
+    role = "nobody_of_this_name"
     unknown = (
-        f"the role {SERVICE_ROLE} does not exist or cannot be taken: run `attendance migrate`, or "
-        f"`GRANT {SERVICE_ROLE} TO` the user of the URL"
+        f"the role {role} does not exist or cannot be taken: run `attendance migrate`, or "
+        f"`GRANT {role} TO` the user of the URL"
     )
-    assert await serve(url, role="nobody_of_this_name").explain_unreadiness() == unknown
+    assert await serve(url, role=role).explain_unreadiness() == unknown

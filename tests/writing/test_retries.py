@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 import app.database.pool
+import app.database.server
 from tests.support.failing_database import FailingDatabase
 from tests.support.mutations import (
     RECORD,
@@ -126,7 +127,7 @@ async def test_no_try_begins_when_the_request_could_not_wait_for_it(
     document, variables = set_again(records)
     assert (await refuse(failing_client, document, **variables)).code == "CONFLICT"
     assert len(failing_database.tries) == 1
-    bounds = (app.database.pool.ACQUIRE_SECONDS, app.database.pool.STATEMENT_SECONDS)
+    bounds = (app.database.server.ACQUIRE_SECONDS, app.database.pool.STATEMENT_SECONDS)
     monkeypatch.undo()
     assert app.database.pool.LATEST_RETRY_SECONDS + sum(bounds) <= 10
 

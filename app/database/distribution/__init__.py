@@ -141,9 +141,8 @@ async def change_settings(connection: Any) -> None:
 
 
 async def find_undistributed_functions(connection: Any) -> list[str]:
-    signatures = [function.signature for function in FUNCTIONS]
-    found = {row[0] for row in await connection.fetch(FIND_FUNCTIONS, signatures)}
-    return [each for each in signatures if each not in found]
+    found = {row[0] for row in await connection.fetch(FIND_FUNCTIONS, list(FUNCTIONS))}
+    return [signature for signature in FUNCTIONS if signature not in found]
 
 
 async def explain_distribution(connection: Any, *, distributed: bool) -> str | None:

@@ -12,7 +12,7 @@ A name has a number, because two versions of the service work side by side while
 changes what a function takes or does gives it a new number.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 KEEP_OR_CHANGE = """
     ON CONFLICT (site_id, booking_id, session_id) DO UPDATE
@@ -222,22 +222,16 @@ $$
 """
 
 
-class DistributedFunction(NamedTuple):
-    """A function by its signature, of which the first argument is the site, and the statement that creates it."""
-
-    signature: str
-    text: str
-
-
-FUNCTIONS = (
-    DistributedFunction("attendance_set_1(uuid,timestamptz,text,text,text,text,text,text)", SET),
-    DistributedFunction("attendance_delete_1(uuid,timestamptz,timestamptz,text)", DELETE),
-    DistributedFunction("attendance_import_1(uuid,text)", IMPORT),
-    DistributedFunction("attendance_erase_1(uuid,uuid,text,integer)", ERASE),
-)
+# The statement that creates each function, by the signature, of which the first argument is the site.
+FUNCTIONS = {
+    "attendance_set_1(uuid,timestamptz,text,text,text,text,text,text)": SET,
+    "attendance_delete_1(uuid,timestamptz,timestamptz,text)": DELETE,
+    "attendance_import_1(uuid,text)": IMPORT,
+    "attendance_erase_1(uuid,uuid,text,integer)": ERASE,
+}
 
 
 async def create_functions(connection: Any) -> None:
     """Create the functions, or create them again as this version has them, in the first schema of the search_path."""
-    for function in FUNCTIONS:
-        await connection.execute(function.text)
+    for text in FUNCTIONS.values():
+        await connection.execute(text)
