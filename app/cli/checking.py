@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from app.cli.databases import provide_database, require_key
+from app.cli.databases import provide_database
 from app.database.diagnosis import Diagnosis, diagnose_primary, diagnose_totals
 from app.database.replica_diagnosis import diagnose_replicas
 from app.errors import ConfigurationError, ServiceError
 from app.settings import Settings, load_settings
 from app.web.auth.keys import build_key_source
+from app.web.auth.tokens import ensure_key
 
 AFTER_SETTINGS = ("keys", "database", "role", "migrations", "workers", "clock", "replica")
 AFTER_DATABASE = AFTER_SETTINGS[2:]
@@ -64,7 +65,7 @@ def diagnose(*, totals: bool) -> Iterator[Diagnosis]:
 def diagnose_keys(settings: Settings) -> Diagnosis:
     """Check that tokens can be verified; a key set is fetched."""
     try:
-        given = require_key(settings)
+        given = ensure_key(settings)
         source = build_key_source(given)
         if given.jwks_url is not None:
             asyncio.run(source.find_keys(None, None))

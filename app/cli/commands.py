@@ -12,7 +12,7 @@ import click
 
 from app.attendance.demo import DEMO_SITES
 from app.cli.checking import check
-from app.cli.databases import provide_database, require_key
+from app.cli.databases import provide_database
 from app.cli.demonstrating import READ_SCOPE, WRITE_SCOPE, run_demo
 from app.cli.explaining import explain_file
 from app.cli.options import SITE, Guid
@@ -28,7 +28,7 @@ from app.schema.permissions import SCOPES
 from app.schema.schema import print_schema
 from app.settings import Settings, load_settings
 from app.web.auth.authentication import build_authenticator
-from app.web.auth.tokens import issue_token
+from app.web.auth.tokens import ensure_key, issue_token
 from app.web.cors import build_cors_policy
 from app.web.monitoring import check_tracing
 from app.web.serving.listeners import format_url, open_listeners
@@ -100,7 +100,7 @@ for command in TRANSFER_COMMANDS:
 def serve(settings: Settings, host: str | None, port: int, workers: int) -> None:
     """Serve GraphQL on /graphql, health on /healthz and /readyz, metrics on /metrics."""
     start_logs(settings.log_level)
-    settings = require_key(settings)
+    settings = ensure_key(settings)
     build_authenticator(settings)
     build_documents(settings)
     build_cors_policy(settings)
@@ -163,7 +163,7 @@ def migrate_command(settings: Settings, *, distributed: bool, restarts: bool) ->
 @click.pass_obj
 def token(settings: Settings, site_id: UUID, scopes: Sequence[str], hours: int) -> None:
     """Print a token for a site, by default with read and write access."""
-    click.echo(issue_token(require_key(settings), site_id, scopes or (READ_SCOPE, WRITE_SCOPE), hours=hours))
+    click.echo(issue_token(ensure_key(settings), site_id, scopes or (READ_SCOPE, WRITE_SCOPE), hours=hours))
 
 
 @main.command()

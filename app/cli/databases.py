@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from tempfile import TemporaryFile
+from typing import TypeVar
 
 import click
 
@@ -16,25 +16,8 @@ from app.database.owner import check_connection, refresh_statistics
 from app.database.pool import Database
 from app.errors import ConfigurationError
 from app.settings import Settings
-from app.web.auth.tokens import ensure_key
 
-
-def require_key(settings: Settings) -> Settings:
-    """The settings with a key to verify tokens. With the embedded Postgres, a random key is kept in the data directory.
-
-    Raises ConfigurationError if there is no key, or if the directory cannot be written.
-    """
-    if settings.database_url is None and not settings.has_key:
-        try:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=settings.data_dir):
-                pass
-        except OSError as failure:
-            raise ConfigurationError(
-                f"the directory {settings.data_dir} cannot be written: {failure.strerror or failure}; set "
-                "ATTENDANCE_DATA_DIR to one that can, or ATTENDANCE_DATABASE_URL to a server"
-            ) from failure
-    return ensure_key(settings)
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -64,6 +47,16 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+def run_with_database(settings: Settings, use: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Use an open pool: what has come of it. Raises ConfigurationError as `open_database` does."""
+
+    async def run() -> Result:
+        async with open_database(settings) as database:
+            return await use(database)
+
+    return asyncio.run(run())
 
 
 def analyze(settings: Settings) -> None:

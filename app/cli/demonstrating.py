@@ -1,19 +1,19 @@
 """`attendance demo`: fills an embedded Postgres with demo data, and prints addresses, tokens and an example."""
 
-import asyncio
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import click
 
 from app.attendance.demo import DEMO_SITES, DemoSite
 from app.attendance.transfer.site import load_demo
-from app.cli.databases import analyze, open_database, provide_database, require_key
+from app.cli.databases import analyze, provide_database, run_with_database
 from app.observing.logs import start_logs
 from app.settings import Settings
-from app.web.auth.tokens import issue_token
+from app.web.auth.tokens import ensure_key, issue_token
 from app.web.cors import add_own_origins, build_cors_policy
 from app.web.explorer.graphiql_files import NOT_BUNDLED, is_bundled
 from app.web.monitoring import check_tracing
@@ -35,7 +35,7 @@ def run_demo(settings: Settings, host: str, port: int, *, reset: bool) -> None:
     service cannot listen or has no key, and OSError or ServiceError if Postgres cannot run.
     """
     start_logs(settings.log_level)
-    settings = require_key(replace(settings, database_url=None, replica_url=None, introspection=True, explorer=True))
+    settings = ensure_key(replace(settings, database_url=None, replica_url=None, introspection=True, explorer=True))
     tokens = {site: issue_tokens(settings, site) for site in DEMO_SITES}
     check_tracing(settings, os.environ)
     listeners = open_listeners(host, port)
@@ -45,20 +45,13 @@ def run_demo(settings: Settings, host: str, port: int, *, reset: bool) -> None:
     click.echo(f"Starting an embedded Postgres; its data is in {settings.data_dir}", err=True)
     with provide_database(settings) as provided:
         click.echo("Replacing the demo's records" if reset else "Checking the demo's records", err=True)
-        asyncio.run(fill_demo(provided, reset=reset))
+        if count := run_with_database(provided, partial(load_demo, reset=reset)):
+            click.echo(f"Loaded {count:,} records", err=True)
         analyze(provided)
         click.echo("Starting the service\n", err=True)
         for line in describe_demo(url, tokens, settings):
             click.echo(line)
         run_server(replace(provided, explorer_token=tokens[DEMO_SITES[0]][1]), listeners)
-
-
-async def fill_demo(settings: Settings, *, reset: bool) -> None:
-    """Load the records of the demo's sites that have none, or of all of them if `reset`."""
-    async with open_database(settings) as database:
-        count = await load_demo(database, reset=reset)
-    if count:
-        click.echo(f"Loaded {count:,} records", err=True)
 
 
 def issue_tokens(settings: Settings, site: DemoSite) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """`attendance explain`: shows what a query costs."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from app.cli.databases import open_database, provide_database
+from app.cli.databases import provide_database, run_with_database
 from app.documents.documents import Documents
 from app.documents.errors import RequestRefused
 from app.documents.limits import read_limits
@@ -25,14 +24,9 @@ def explain_file(
     operation = read_operation(settings, read_text(file), operation_name)
     values = read_variables(variables)
     with provide_database(settings) as provided:
-        return asyncio.run(explain(provided, operation, values, site_id, analyze=analyze))
-
-
-async def explain(
-    settings: Settings, operation: Operation, variables: dict[str, Any], site_id: UUID, *, analyze: bool
-) -> str:
-    async with open_database(settings) as database:
-        return await explain_operation(operation, variables, database, site_id, analyze=analyze)
+        return run_with_database(
+            provided, lambda database: explain_operation(operation, values, database, site_id, analyze=analyze)
+        )
 
 
 def read_text(file: Path) -> str:

@@ -1,8 +1,8 @@
 """The command that reports a site's attendance: an overview, and the bookings and sessions that missed most."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ import click
 import orjson
 
 from app.attendance.reporting import ReportedAbsence, ReportedAbsences, SiteReport, read_report
-from app.cli.databases import open_database, provide_database
+from app.cli.databases import provide_database, run_with_database
 from app.cli.options import SITE
 from app.errors import ConfigurationError
 from app.plan.absences import MINIMUM_MISSED_SHARE, MINIMUM_RECORDED
@@ -48,7 +48,7 @@ def report(settings: Settings, site_id: UUID, format_name: str) -> None:
     The absences are those of the query `absences` with its default minimums, 20 of bookings and 20 of sessions.
     """
     with provide_database(settings) as provided:
-        read = asyncio.run(fetch_report(provided, site_id))
+        read = run_with_database(provided, partial(read_report, site_id=site_id))
     if not read.figures[Aggregate.TOTAL]:
         raise ConfigurationError(f"the site {site_id} has no records: `attendance sites` lists those that have")
     if format_name == JSON:
@@ -57,11 +57,6 @@ def report(settings: Settings, site_id: UUID, format_name: str) -> None:
         encoding = sys.stdout.encoding or "ascii"
         text = "\n".join(render_report(read, choose_block(encoding)))
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
-async def fetch_report(settings: Settings, site_id: UUID) -> SiteReport:
-    async with open_database(settings) as database:
-        return await read_report(database, site_id)
 
 
 def choose_block(encoding: str) -> str:

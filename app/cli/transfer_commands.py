@@ -15,7 +15,7 @@ from app.attendance.transfer.formats import ImportFormat, guess_format
 from app.attendance.transfer.importing import ImportProgress, ImportSummary, import_records
 from app.attendance.transfer.rejects import RejectLog
 from app.attendance.transfer.site import StoreSiteRows, erase_site, export_site, store_rows, try_rows
-from app.cli.databases import analyze, open_database, provide_database
+from app.cli.databases import analyze, open_database, provide_database, run_with_database
 from app.cli.files import STANDARD_STREAM, check_rejects, name_rejects, open_source, show_progress
 from app.cli.following import follow_site
 from app.cli.options import SITE
@@ -92,7 +92,7 @@ def import_command(
             run.report_stop("the database's disk is full" if is_full else failure.message.rstrip("."), STOPPED)
         except OSError as failure:
             run.report_stop(f"{file} cannot be read any further: {failure.strerror}", STOPPED)
-    if run.has_rejects:
+    if run.rejects.count:
         sys.exit(REJECTED)
 
 
@@ -109,7 +109,7 @@ class ImportRun:
         self._rejects_path = rejects
         self._progress = ImportProgress()
         output = sys.stdout.buffer if rejects == STANDARD_STREAM else None
-        self._rejects = RejectLog(rejects, partial(click.echo, err=True), output=output)
+        self.rejects = RejectLog(rejects, partial(click.echo, err=True), output=output)
 
     async def import_file(self, settings: Settings, source: BinaryIO) -> ImportSummary:
         task = asyncio.current_task()
@@ -126,7 +126,7 @@ class ImportRun:
                     source,
                     self._format,
                     lambda rows: self._store(database, self._site_id, rows),
-                    rejects=self._rejects,
+                    rejects=self.rejects,
                     report_progress=report_progress,
                 )
 
@@ -141,19 +141,15 @@ class ImportRun:
         counts = f"{summary.created} created, {summary.updated} updated, {summary.unchanged} unchanged"
         text = f"{'would be: ' if is_dry_run else ''}{counts}, {summary.rejected} rejected"
         click.echo(text, err=self._rejects_path == STANDARD_STREAM)
-        if not self._rejects.count:
+        if not self.rejects.count:
             return
-        if not self._rejects.is_reported:
-            for reason in self._rejects.reasons:
+        if not self.rejects.is_reported:
+            for reason in self.rejects.reasons:
                 click.echo(reason, err=True)
-            if more := self._rejects.count - len(self._rejects.reasons):
+            if more := self.rejects.count - len(self.rejects.reasons):
                 click.echo(f"and {more:,} more", err=True)
             if self._rejects_path != STANDARD_STREAM:
                 click.echo(f"rejected records, each with its reason: {self._rejects_path}", err=True)
-
-    @property
-    def has_rejects(self) -> bool:
-        return bool(self._rejects.count)
 
 
 @click.command()
@@ -185,7 +181,9 @@ def export(settings: Settings, site_id: UUID, format_name: str, after: str | Non
     if after is not None:
         raise ConfigurationError("--after is for changes: add --follow")
     with provide_database(settings) as provided:
-        count = asyncio.run(write_site(provided, site_id, ExportFormat(format_name), sys.stdout.buffer))
+        output, export_format = sys.stdout.buffer, ExportFormat(format_name)
+        count = run_with_database(provided, lambda database: export_site(database, site_id, output, export_format))
+        output.flush()
     if not count:
         click.echo(f"the site {site_id} has no records", err=True)
 
@@ -216,21 +214,9 @@ def erase(settings: Settings, site_id: UUID, *, yes: bool) -> None:
     if not yes:
         raise ConfigurationError(f"this would erase all records of the site {site_id}: add --yes to do it")
     with provide_database(settings) as provided:
-        erased = asyncio.run(erase_records(provided, site_id))
+        erased = run_with_database(provided, partial(erase_site, site_id=site_id))
         click.echo(f"{erased} erased")
         analyze(provided)
-
-
-async def write_site(settings: Settings, site_id: UUID, export_format: ExportFormat, output: BinaryIO) -> int:
-    async with open_database(settings) as database:
-        count = await export_site(database, site_id, output, export_format)
-    output.flush()
-    return count
-
-
-async def erase_records(settings: Settings, site_id: UUID) -> int:
-    async with open_database(settings) as database:
-        return await erase_site(database, site_id)
 
 
 TRANSFER_COMMANDS = (import_command, export, sites, erase)

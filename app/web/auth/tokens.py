@@ -35,11 +35,17 @@ def ensure_key(settings: Settings) -> Settings:
 
 def load_secret(path: Path) -> str:
     """The secret in a file that only its owner can read. The file is created on first use."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(SECRET_BYTES))
+    except OSError as failure:
+        raise ConfigurationError(
+            f"the directory {path.parent} cannot be written: {failure.strerror or failure}; set "
+            "ATTENDANCE_DATA_DIR to one that can, or ATTENDANCE_DATABASE_URL to a server"
+        ) from failure
+    try:
         try:
             os.link(temporary, path)
         except FileExistsError:
