@@ -16,8 +16,7 @@ from app.database.connection import SiteConnection
 from app.database.connector import Connect
 from app.database.failures import PoolExhaustedError
 from app.database.hosts import Address
-from app.database.leases import Leases
-from app.database.waiting import Waiter, WaitingBorrowers
+from app.database.waiting import Leases, Waiter, WaitingBorrowers
 
 # The driver's request to cancel a statement has no effect when it arrives before the statement does.
 RECOVERY_SECONDS = 1.0
@@ -28,8 +27,9 @@ PING = "SELECT"
 
 @dataclass(frozen=True, slots=True)
 class ConnectionCounts:
-    """How many connections are open and idle, how many borrowers wait, and what has happened since the start."""
+    """How many connections there may be, are open and idle, how many borrowers wait, and what has happened so far."""
 
+    limit: int
     size: int
     idle: int
     waiting: int
@@ -64,9 +64,8 @@ class ConnectionPool:
     def counts(self) -> ConnectionCounts:
         idle = sum(not connection.is_closed() for connection in self._idle)
         size = idle + len(self._in_use)
-        return ConnectionCounts(
-            size, idle, len(self._waiters), self._leases.total, self._timeouts, self._connect_failures
-        )
+        waiting, acquired = len(self._waiters), self._leases.total
+        return ConnectionCounts(self._limit, size, idle, waiting, acquired, self._timeouts, self._connect_failures)
 
     def acquire_idle(self, site_id: UUID | None) -> SiteConnection | None:
         """Lease an idle connection at once: one that has entered the site, else the one that was idle for longest.

@@ -79,7 +79,9 @@ class Connector:
             self._options["server_settings"] = APPLICATION
             connection = await self._open(address, seconds)
         connection.address = address
-        connection.expected_session = self._expect_session(address)
+        if self.role is not None:
+            connect = partial(self.connect_plainly, address)
+            connection.expected_session = ExpectedSession(self.role, self._settings, connect, self._pooler)
         connection.timeout_seconds = self._options["command_timeout"]
         address.fastest_connect = min(address.fastest_connect, time.monotonic() - begin)
         return connection
@@ -89,11 +91,6 @@ class Connector:
             self._url, host=address.host, port=address.port, timeout=seconds, **self._options
         )
         return connection
-
-    def _expect_session(self, address: Address) -> ExpectedSession | None:
-        if self.role is None:
-            return None
-        return ExpectedSession(self.role, self._settings, partial(self.connect_plainly, address), self._pooler)
 
     async def connect_plainly(self, address: Address) -> Any:
         """Connect to one host as the URL's user, without a role or session settings."""

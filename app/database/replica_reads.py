@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from app.database.failures import DatabaseBusy, translate_connect_failure
@@ -16,6 +17,7 @@ CATCH_UP_SECONDS = 0.5
 MIN_FALLBACK_SECONDS = 0.2
 
 
+@dataclass(slots=True)
 class ReplicaReads:
     """Reads one site for one request, which sees at least `least_revision`, and what the process wrote before it.
 
@@ -23,21 +25,12 @@ class ReplicaReads:
     is how the primary is read from.
     """
 
-    __slots__ = ("_has_chosen", "_least_revision", "_primary", "_read_primary", "_replica", "_replicas")
-
-    def __init__(
-        self,
-        replicas: Replicas,
-        primary: PostgresServer,
-        read_primary: Callable[[str, Sequence[object], UUID], Awaitable[list[Row]]],
-        least_revision: int,
-    ) -> None:
-        self._replicas = replicas
-        self._primary = primary
-        self._read_primary = read_primary
-        self._least_revision = least_revision
-        self._replica: Replica | None = None
-        self._has_chosen = False
+    replicas: Replicas
+    primary: PostgresServer
+    read_primary: Callable[[str, Sequence[object], UUID], Awaitable[list[Row]]]
+    least_revision: int
+    _replica: Replica | None = None
+    _has_chosen: bool = False
 
     async def read_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
         """Run one statement that only reads: on the replica, and on the primary if that fails, both within two seconds.
@@ -50,7 +43,7 @@ class ReplicaReads:
             await self._choose(site_id)
         if self._replica is None:
             try:
-                return await self._read_primary(text, arguments, site_id)
+                return await self.read_primary(text, arguments, site_id)
             except DatabaseBusy:
                 raise
             except ServiceUnavailable:
@@ -74,26 +67,26 @@ class ReplicaReads:
         left = max(begin + FALLBACK_SECONDS - time.monotonic(), MIN_FALLBACK_SECONDS)
         try:
             async with asyncio.timeout(left):
-                return await self._primary.fetch_rows(text, arguments, site_id)
+                return await self.primary.fetch_rows(text, arguments, site_id)
         except TimeoutError as failure:
             raise translate_connect_failure(failure) from failure
 
     async def _choose(self, site_id: UUID) -> None:
         """Choose where to read; of statements that begin at once, the first one to know decides."""
-        replica = self._replicas.pick()
+        replica = self.replicas.pick()
         if replica is not None and not await self._suffices(replica, site_id):
             replica = None
         if not self._has_chosen:
             self._replica, self._has_chosen = replica, True
 
     async def _suffices(self, replica: Replica, site_id: UUID) -> bool:
-        needed = max(self._least_revision, self._replicas.writes.find_revision(site_id))
+        needed = max(self.least_revision, self.replicas.writes.find_revision(site_id))
         return not needed or await replica.has_revision(site_id, needed)
 
     async def _wait_for_replica(self, site_id: UUID) -> Replica | None:
         """A replica that has what the request must see, as soon as there is one; None if there is none in time."""
         deadline = time.monotonic() + CATCH_UP_SECONDS
-        while (replica := self._replicas.pick()) is not None:
+        while (replica := self.replicas.pick()) is not None:
             if await self._suffices(replica, site_id):
                 return replica
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The borrowers that wait for a connection, and who is next: connections are shared fairly between sites."""
+"""Which connections are lent, who waits for one, and who is next: connections are shared fairly between sites."""
 
 import asyncio
 from collections import Counter, deque
@@ -10,6 +10,31 @@ from app.database.connection import SiteConnection
 
 # One connection in five is kept for the other sites, so that they need not wait until a statement ends.
 CONNECTIONS_A_RESERVED_ONE = 5
+
+
+class Leases:
+    """Which connections are in use; `held` counts them by their borrowers' sites, None for the service itself."""
+
+    def __init__(self) -> None:
+        self.in_use: set[SiteConnection] = set()
+        self.held: dict[UUID | None, int] = {}
+        self.total = 0
+
+    def begin(self, connection: SiteConnection, site_id: UUID | None) -> None:
+        connection.leased_to = site_id
+        self.in_use.add(connection)
+        self.held[site_id] = self.held.get(site_id, 0) + 1
+        self.total += 1
+
+    def end(self, connection: SiteConnection) -> None:
+        """End the lease of a connection. One that is new, or that was released already, has none."""
+        if connection not in self.in_use:
+            return
+        self.in_use.remove(connection)
+        site_id = connection.leased_to
+        held = self.held.pop(site_id) - 1
+        if held:
+            self.held[site_id] = held
 
 
 class Waiter(NamedTuple):

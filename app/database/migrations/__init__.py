@@ -173,15 +173,15 @@ async def apply_up_to_index(connection: Any, pending: list[Migration], step: Ste
     for migration in pending:
         if step.index is not None and NEEDS_NO_INDEX not in migration.text:
             continue
-        if migration.index is None:
-            await apply_migration(connection, migration)
-        else:
-            async with connection.transaction():
+        async with connection.transaction():
+            if migration.index is None:
+                await connection.execute(migration.text)
+            else:
                 step.state = await prepare_build(connection, migration.index)
-            if step.state is not IndexState.BUILT:
-                step.index = migration
-                continue
-            await record_migration(connection, migration)
+                if step.state is not IndexState.BUILT:
+                    step.index = migration
+                    continue
+            await connection.execute(RECORD_MIGRATION, migration.version, migration.name, migration.checksum)
         step.applied.append(migration.name)
 
 
@@ -236,13 +236,3 @@ def compare_history(history: list[Any], migrations: list[Migration]) -> list[Mig
             raise ConfigurationError(f"migration {name} was changed after it had been applied")
     applied = {row[0] for row in history}
     return [migration for migration in migrations if migration.version not in applied]
-
-
-async def apply_migration(connection: Any, migration: Migration) -> None:
-    async with connection.transaction():
-        await connection.execute(migration.text)
-        await record_migration(connection, migration)
-
-
-async def record_migration(connection: Any, migration: Migration) -> None:
-    await connection.execute(RECORD_MIGRATION, migration.version, migration.name, migration.checksum)
