@@ -61,32 +61,24 @@ class OperationLog:
         return self._output.dropped
 
 
-class LogHandler(logging.Handler):
-    """Writes the log messages of this program and its libraries."""
-
-    def __init__(self, output: LineOutput, *, for_terminal: bool) -> None:
-        super().__init__()
-        self._output = output
-        render = render_for_terminal if for_terminal else render_json
-        self.formatter = ProcessorFormatter(
-            foreign_pre_chain=[
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.stdlib.ExtraAdder(allow=["error_id"]),
-            ],
-            processors=[
-                ProcessorFormatter.remove_processors_meta,
-                add_time,
-                add_stack,
-                lambda _logger, _method, event: render(dict(event)).decode(),
-            ],
-        )
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._output.write_all([self.format(record).encode() + b"\n"])
-        except Exception:
-            self.handleError(record)
+def build_handler(output: LineOutput, *, for_terminal: bool) -> logging.Handler:
+    """What writes the log messages of this program and its libraries."""
+    render = render_for_terminal if for_terminal else render_json
+    handler = logging.StreamHandler(output)
+    handler.formatter = ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(allow=["error_id"]),
+        ],
+        processors=[
+            ProcessorFormatter.remove_processors_meta,
+            add_time,
+            add_stack,
+            lambda _logger, _method, event: render(dict(event)).decode(),
+        ],
+    )
+    return handler
 
 
 def start_logs(level: str) -> OperationLog:
@@ -94,7 +86,7 @@ def start_logs(level: str) -> OperationLog:
     for_terminal = sys.stdout.isatty()
     output = LineOutput(sys.stdout.fileno())
     root = logging.getLogger()
-    root.handlers = [LogHandler(output, for_terminal=for_terminal)]
+    root.handlers = [build_handler(output, for_terminal=for_terminal)]
     root.setLevel(logging.WARNING)
     for name in OWN_LOGGERS:
         logging.getLogger(name).setLevel(level.upper())

@@ -34,6 +34,10 @@ class LineOutput:
         for group in group_lines(lines):
             self._write(group)
 
+    def write(self, line: str) -> None:
+        """Write a line, as the text streams of `logging` do."""
+        self.write_all([line.encode()])
+
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._rest:
             self._write_parts()

@@ -1,11 +1,15 @@
 """Counts streams and what they give, by transport, and how long after its write a change is given."""
 
 from app.observing.metrics import Metrics
-from app.operations.streams import ChangeStreams, Stream
+from app.operations.change_stream import ChangeStream
+from app.operations.streams import ChangeStreams, StreamObserver
 
 
-class StreamCounts:
-    """The metrics of a process's streams. A transport has samples once it has had a stream."""
+class StreamCounts(StreamObserver):
+    """The metrics of a process's streams. A transport has samples once it has had a stream.
+
+    Open streams are counted where they are kept.
+    """
 
     def __init__(self, metrics: Metrics, streams: ChangeStreams) -> None:
         text, by = "Open streams of subscriptions.", "transport"
@@ -19,14 +23,8 @@ class StreamCounts:
         self._lag = metrics.histogram("attendance_stream_lag_seconds", text)
         streams.observers.append(self)
 
-    def note_begin(self, stream: Stream) -> None:
-        """Open streams are counted where they are kept."""
-
-    def note_event(self, stream: Stream, changes: int, lag_seconds: float | None) -> None:
+    def note_event(self, stream: ChangeStream, changes: int, lag_seconds: float | None) -> None:
         self._batches.labels(stream.transport).inc()
         self._changes.labels(stream.transport).inc(changes)
         if lag_seconds is not None:
             self._lag.observe(lag_seconds)
-
-    def note_end(self, stream: Stream) -> None:
-        """As at the begin."""

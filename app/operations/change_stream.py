@@ -23,6 +23,9 @@ class ChangeStream:
 
     A slow client gets fewer, larger and newer batches. While a stream waits, it has one future, and neither a timer nor
     a task of its own. A wait that is cancelled loses nothing. Whoever opens a stream closes it.
+
+    `batches` and `changes` are what its client has been given, `ends_at` is when its token expires, as Unix time, and
+    `record` is that of the request that has opened it.
     """
 
     __slots__ = (

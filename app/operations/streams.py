@@ -5,14 +5,16 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from app.attendance.watching import ChangeWatch, ReadsRevisions
 from app.errors import ServiceUnavailable
 from app.operations.events import EventRunner
-from app.operations.record import OperationRecord
 from app.settings import DEFAULTS
+
+if TYPE_CHECKING:
+    from app.operations.change_stream import ChangeStream
 
 SITE_SHARE_PERCENT = 50
 TICK_SECONDS = 0.25
@@ -30,32 +32,17 @@ class EndReason(Enum):
     FAILED = "failed"
 
 
-class Stream(Protocol):
-    """An open stream, as far as others know it.
-
-    `batches` and `changes` are what its client has been given, `ends_at` is when its token expires, as Unix time, and
-    `record` is that of the request that has opened it.
-    """
-
-    record: OperationRecord
-    transport: str
-    begun_at: float
-    ends_at: float | None
-    end_reason: EndReason | None
-    batches: int
-    changes: int
-
-    @property
-    def site_id(self) -> UUID: ...
-    def close(self, reason: EndReason) -> None: ...
-
-
-class StreamObserver(Protocol):
+class StreamObserver:
     """What logs or counts streams. `lag_seconds` is the time from the write of a change to the event that has it."""
 
-    def note_begin(self, stream: Stream) -> None: ...
-    def note_event(self, stream: Stream, changes: int, lag_seconds: float | None) -> None: ...
-    def note_end(self, stream: Stream) -> None: ...
+    def note_begin(self, stream: "ChangeStream") -> None:
+        """Note a stream whose first event has been read."""
+
+    def note_event(self, stream: "ChangeStream", changes: int, lag_seconds: float | None) -> None:
+        """Note an event that the client is about to be given."""
+
+    def note_end(self, stream: "ChangeStream") -> None:
+        """Note a stream that had begun."""
 
 
 class ChangeStreams:
@@ -72,8 +59,8 @@ class ChangeStreams:
         self.refused = 0
         self.events = EventRunner()
         self._is_shut_down = False
-        self._by_site: dict[UUID, dict[Stream, None]] = {}
-        self._expiring: defaultdict[int, set[Stream]] = defaultdict(set)
+        self._by_site: dict[UUID, dict[ChangeStream, None]] = {}
+        self._expiring: defaultdict[int, set[ChangeStream]] = defaultdict(set)
         self._expirer: asyncio.Task[None] | None = None
         self._watch: ChangeWatch | None = None
 
@@ -91,7 +78,7 @@ class ChangeStreams:
         if self._watch is not None:
             self._watch.wake(site_id)
 
-    def add(self, stream: Stream) -> None:
+    def add(self, stream: "ChangeStream") -> None:
         """Add a stream, which must be removed at its end. Raises ServiceUnavailable if there is no place for it."""
         if self._is_shut_down:
             raise ServiceUnavailable(STOPPING)
@@ -109,7 +96,7 @@ class ChangeStreams:
             self._expiring[to_tick(stream.ends_at)].add(stream)
             self._expirer = self._expirer or asyncio.create_task(self._end_expired())
 
-    def remove(self, stream: Stream) -> None:
+    def remove(self, stream: "ChangeStream") -> None:
         """Remove a stream that `add` has accepted."""
         own = self._by_site[stream.site_id]
         del own[stream]
@@ -127,9 +114,9 @@ class ChangeStreams:
         self._is_shut_down = True
         self.end_all()
 
-    def end_all(self, reason: EndReason = EndReason.SHUT_DOWN) -> None:
+    def end_all(self) -> None:
         for stream in [stream for own in self._by_site.values() for stream in own]:
-            stream.close(reason)
+            stream.close(EndReason.SHUT_DOWN)
 
     async def _end_expired(self) -> None:
         """End streams whose tokens have expired, as long as there are any that will."""

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from app.documents.errors import format_unforeseen
-from app.observing.logs import LogHandler
+from app.observing.logs import build_handler
 from app.observing.output import LineOutput
 from app.observing.stacks import describe_failure
 from tests.support.watching import LogReader, open_pipe
@@ -20,7 +20,7 @@ def log() -> Iterator[LogReader]:
     """What the loggers of the service write."""
     logger = logging.getLogger("attendance")
     with open_pipe() as (writing, reader):
-        handler = LogHandler(LineOutput(writing), for_terminal=False)
+        handler = build_handler(LineOutput(writing), for_terminal=False)
         logger.addHandler(handler)
         yield reader
         logger.removeHandler(handler)
