@@ -73,11 +73,6 @@ class Settings:
     def has_key(self) -> bool:
         return any((self.jwt_secret, self.jwt_public_key, self.jwks_url))
 
-    def as_environment(self) -> dict[str, str]:
-        """The variables that `load_settings` reads these settings back from, for processes started by this one."""
-        values = {name: getattr(self, name.lower()) for name in READERS}
-        return {PREFIX + name: write_value(value) for name, value in values.items() if value is not None}
-
 
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Settings)}  # Limits start from these.
 
@@ -157,9 +152,8 @@ def has_tracing() -> bool:
         return False
 
 
-def read_database_url(given: Mapping[str, str], name: str) -> str | None:
-    url = given.get(name)
-    return None if url is None else parse_database_url(url.strip(), PREFIX + name)
+def read_database_url(given: Mapping[str, str], name: str) -> str:
+    return parse_database_url(given[name].strip(), PREFIX + name)
 
 
 def read_as_is(given: Mapping[str, str], name: str) -> str:
@@ -169,10 +163,13 @@ def read_as_is(given: Mapping[str, str], name: str) -> str:
 
 def read_text(given: Mapping[str, str], name: str) -> str:
     """A text that is compared byte by byte, so that white space at its ends is a mistake."""
-    value = given[name]
-    if value != value.strip():
-        raise ConfigurationError(f"{PREFIX}{name} has white space at its ends, such as a line break: remove it")
-    return value
+    return check_ends(given[name], PREFIX + name)
+
+
+def check_ends(text: str, source: str) -> str:
+    if text != text.strip():
+        raise ConfigurationError(f"{source} has white space at its ends, such as a line break: remove it")
+    return text
 
 
 def read_secret(given: Mapping[str, str], name: str) -> str:
@@ -181,8 +178,7 @@ def read_secret(given: Mapping[str, str], name: str) -> str:
 
 def check_secret(secret: str, source: str) -> str:
     """The secret, which `source` names in errors. Raises ConfigurationError for one that can be guessed or mistyped."""
-    if secret != secret.strip():
-        raise ConfigurationError(f"{source} has white space at its ends, such as a line break: remove it")
+    check_ends(secret, source)
     if len(secret.encode("utf-8", "surrogateescape")) < MIN_SECRET_BYTES:
         raise ConfigurationError(f"{source} is shorter than {MIN_SECRET_BYTES} bytes: tokens could be forged")
     return secret
@@ -217,12 +213,6 @@ def read_number(given: Mapping[str, str], name: str, *, at_most: int) -> int:
     if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= at_most):
         raise ConfigurationError(f"{PREFIX}{name} must be a whole number from 1 to {at_most}, not {value!r}")
     return int(value)
-
-
-def write_value(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value)
 
 
 SWITCHES = ("ROW_SECURITY", "DISTRIBUTED", "INTROSPECTION", "EXPLORER", "FEDERATION_SCOPES", "TRUSTED_ONLY", "METRICS")

@@ -17,7 +17,7 @@ import orjson
 import uvloop
 
 from app.settings import Settings
-from benchmarks.processes import SERVICE, run_server
+from benchmarks.processes import SERVICE, run_server, write_environment
 
 SETS = 100
 LONGEST_PAUSE_SECONDS = 0.4
@@ -109,7 +109,9 @@ def measure_delivery(settings: Settings, token: str) -> list[DeliveryLine]:
     """Deliveries by the process that is written to, by another one, and to a crowd of streams."""
     with ExitStack() as stack:
         own, other = (
-            stack.enter_context(run_server(name, SERVICE, settings.as_environment(), settings.data_dir / f"{name}.log"))
+            stack.enter_context(
+                run_server(name, SERVICE, write_environment(settings), settings.data_dir / f"{name}.log")
+            )
             for name in ("writing", "delivering")
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.data_directory import PREFIX
+from app.settings import READERS, Settings
+
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 HAS_NANOSECONDS = Path("/proc/self/schedstat").exists()
 START_SECONDS = 30.0
@@ -28,6 +31,18 @@ class Server:
     name: str
     pid: int
     port: int
+
+
+def write_environment(settings: Settings) -> dict[str, str]:
+    """The variables that `load_settings` reads these settings back from."""
+    values = {name: getattr(settings, name.lower()) for name in READERS}
+    return {PREFIX + name: write_value(value) for name, value in values.items() if value is not None}
+
+
+def write_value(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
 
 
 @contextmanager

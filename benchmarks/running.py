@@ -19,7 +19,7 @@ from benchmarks.delivery import DeliveryLine, measure_delivery
 from benchmarks.measuring import CONNECTIONS, Probe, Ratio, Round, compare_rounds, measure_probes
 from benchmarks.observing import ObservingLine, measure_observing
 from benchmarks.pool import PoolLine, measure_pools
-from benchmarks.processes import HAND_WRITTEN, SERVICE, Server, run_server
+from benchmarks.processes import HAND_WRITTEN, SERVICE, Server, run_server, write_environment
 from benchmarks.stages import StageColumn, measure_stages
 from benchmarks.transfer import TransferLine, measure_transfer
 from benchmarks.verifying import verify_answers, verify_refusal
@@ -186,7 +186,7 @@ def run_groups(url: str, data_dir: Path, groups: Collection[str], records: int, 
 def run_stand(settings: Settings, rounds: int) -> Iterator[Stand]:
     assert settings.database_url is not None
     tokens = [make_token(settings, site) for site in SITES]
-    environ, log = settings.as_environment(), settings.data_dir / "hand-written.log"
+    environ, log = write_environment(settings), settings.data_dir / "hand-written.log"
     with (
         run_service(settings, "service") as service,
         run_server("hand-written", HAND_WRITTEN, environ, log) as plain,
@@ -201,7 +201,7 @@ def make_token(settings: Settings, site_id: UUID = SITES[0]) -> str:
 @contextmanager
 def run_service(settings: Settings, name: str) -> Iterator[Server]:
     """The service as it runs in production."""
-    with run_server(name, SERVICE, settings.as_environment(), settings.data_dir / f"{name}.log") as server:
+    with run_server(name, SERVICE, write_environment(settings), settings.data_dir / f"{name}.log") as server:
         yield server
 
 

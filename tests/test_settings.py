@@ -1,7 +1,6 @@
 """Settings: read once from variables, with one clear sentence for each that cannot be used."""
 
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
@@ -152,23 +151,6 @@ def test_traces_are_off_where_opentelemetrys_variables_say_so(variables: dict[st
 def test_traces_stay_on_otherwise(variables: dict[str, str]) -> None:
     endpoint = "http://theirs"
     assert load_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, **variables}).otlp_endpoint == endpoint
-
-
-def test_settings_survive_the_way_to_another_process() -> None:
-    settings = Settings(
-        database_url=URL,
-        data_dir=Path("/var/lib/attendance"),
-        jwt_public_key="-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n",
-        jwt_audience="attendance",
-        pool_size=3,
-        row_security=False,
-        introspection=True,
-        explorer=False,
-        explorer_token="token",
-        max_body_bytes=1000,
-        cors_origins="https://app.example https://other.example",
-    )
-    assert load_settings(settings.as_environment()) == settings
 
 
 @pytest.mark.parametrize("name", ["ATTENDANCE_COMPILED", "ATTENDANCE_MAX_IN_VALUES", "ATTENDANCE_METRICS_DIR"])

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client import values
 
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from benchmarks import delivery, observing, pool, stages
 from benchmarks.__main__ import FEWEST_RECORDS, main
 from benchmarks.cases import REQUESTS_APART, list_cases, list_deep_cases, make_item, refused_case
@@ -21,7 +21,7 @@ from benchmarks.delivery import DeliveryLine
 from benchmarks.measuring import Round, measure_probes
 from benchmarks.observing import ObservingLine, measure_observing
 from benchmarks.pool import BARE, PoolLine, measure_pools
-from benchmarks.processes import count_used, list_family, read_cpu
+from benchmarks.processes import count_used, list_family, read_cpu, write_environment
 from benchmarks.report import render_report
 from benchmarks.running import GROUPS, SECRET, DeepLine, Line, RefusedLine, Results, Stand, make_token, run_stand
 from benchmarks.stage_clock import STAGES
@@ -247,3 +247,20 @@ def test_each_stage_of_a_request_is_measured(
     assert sum(column.stages.values()) == pytest.approx(column.total)
     report = render_report(Results(SAMPLE, [], [], [], [], stages=[column]), [], records=1000, rounds=3)
     assert f"| driver | {column.stages['driver']:.1f} |" in report
+
+
+def test_the_servers_get_the_settings() -> None:
+    settings = Settings(
+        database_url="postgresql://user@db/data",
+        data_dir=Path("/var/lib/attendance"),
+        jwt_public_key="-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n",
+        jwt_audience="attendance",
+        pool_size=3,
+        row_security=False,
+        introspection=True,
+        explorer=False,
+        explorer_token="token",
+        max_body_bytes=1000,
+        cors_origins="https://app.example https://other.example",
+    )
+    assert load_settings(write_environment(settings)) == settings
