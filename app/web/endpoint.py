@@ -162,7 +162,8 @@ class GraphQLEndpoint:
         send_page = send  # No other origin may read the page, which may contain a token.
         if self.cors is not None and ORIGIN in headers and self.cors.allows(origin := headers[ORIGIN]):
             if scope["method"] == "OPTIONS" and REQUEST_METHOD in headers:
-                await self._allow(self.cors, origin, headers, identity, send)
+                allowed = self.cors.list_preflight_headers(origin, headers.get(REQUEST_HEADERS, b""))
+                await send_without_body(send, NO_CONTENT, [*self._list_headers(identity), *allowed])
                 return None
             send = add_headers(send, self.cors.list_headers(origin))
         accept = headers.get(ACCEPT, b"").decode("latin-1")
@@ -171,13 +172,6 @@ class GraphQLEndpoint:
         page_headers = [*self._list_headers(identity), *SECURITY_HEADERS]
         await self.explorer.page_response()(scope, receive, add_headers(send_page, page_headers))
         return None
-
-    async def _allow(
-        self, cors: CORSPolicy, origin: bytes, headers: Headers, identity: RequestIdentity, send: Send
-    ) -> None:
-        """Answer the preflight of an allowed origin."""
-        allowed = cors.list_preflight_headers(origin, headers.get(REQUEST_HEADERS, b""))
-        await send_without_body(send, NO_CONTENT, [*self._list_headers(identity), *allowed])
 
     def _observe(self, record: OperationRecord) -> None:
         if not record.status:

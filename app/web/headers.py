@@ -18,9 +18,9 @@ TRACEPARENT = b"traceparent"
 PROCESS_ID = secrets.token_hex(8)
 SEQUENCE = count(1)
 REQUEST_ID_FORMAT = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~/=:@-]{1,128}")
-TRACEPARENT_FORMAT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<extension>-[ -~]{0,200})?"
-)
+TRACE = "-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+# Later versions may append to the format (W3C Trace Context, section 4).
+TRACEPARENT_FORMAT = re.compile(rf"00{TRACE}|(?!00|ff)[0-9a-f]{{2}}{TRACE}(-[ -~]{{0,200}})?")
 
 Header = tuple[bytes, bytes]
 Headers = Mapping[bytes, bytes]
@@ -74,20 +74,12 @@ def identify_request(headers: Headers) -> RequestIdentity:
     W3C Trace Context is ignored.
     """
     request_id_header, traceparent_header = headers.get(REQUEST_ID), headers.get(TRACEPARENT)
-    request_id = None if request_id_header is None else read_request_id(request_id_header)
-    traceparent = None if traceparent_header is None else read_traceparent(traceparent_header)
+    request_id = None if request_id_header is None else read_valid(request_id_header, REQUEST_ID_FORMAT)
+    traceparent = None if traceparent_header is None else read_valid(traceparent_header, TRACEPARENT_FORMAT)
     return RequestIdentity(request_id or f"{PROCESS_ID}{next(SEQUENCE):016x}", traceparent)
 
 
-def read_request_id(header: bytes) -> str | None:
-    text = header.decode("latin-1")
-    return text if REQUEST_ID_FORMAT.fullmatch(text) else None
-
-
-def read_traceparent(header: bytes) -> str | None:
-    """A valid `traceparent`; later versions may append to the format (W3C Trace Context, section 4)."""
-    text = header.decode("latin-1")
-    match = TRACEPARENT_FORMAT.fullmatch(text)
-    if match is None or (match["extension"] is not None and text.startswith("00-")):
-        return None
-    return text
+def read_valid(value: bytes, form: re.Pattern[str]) -> str | None:
+    """The value of a header as text; None if it does not have the form."""
+    text = value.decode("latin-1")
+    return text if form.fullmatch(text) else None

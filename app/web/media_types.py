@@ -6,6 +6,7 @@ from functools import lru_cache
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
+HTML = "text/html"
 # Streams are only sent to requests that name one of these types: a client that accepts anything expects an end.
 EVENT_STREAM = "text/event-stream"
 MULTIPART = "multipart/mixed"
@@ -14,6 +15,7 @@ RANGES = {
     JSON: (JSON, "application/*", "*/*"),
     EVENT_STREAM: (EVENT_STREAM,),
     MULTIPART: (MULTIPART,),
+    HTML: (HTML, "text/*", "*/*"),
 }
 WHOLE_TYPES, STREAM_TYPES = (GRAPHQL_RESPONSE, JSON, EVENT_STREAM), (EVENT_STREAM, MULTIPART)
 # Clients send few different values of these headers. A value is at most as long as a request's head may be (64 KiB).

@@ -34,7 +34,7 @@ logger = logging.getLogger("attendance.metrics")
 
 
 def build_metrics(
-    settings: Settings, readiness: Readiness, load: Load, log: OperationLog | None, shared_directory: Path | None
+    readiness: Readiness, load: Load, log: OperationLog | None, shared_directory: Path | None
 ) -> tuple[Metrics, OperationCounts]:
     """The metrics of this process, or of all processes if several share a directory, and what counts its requests."""
     metrics = Metrics(shared_directory)
@@ -42,7 +42,7 @@ def build_metrics(
     add_admission_metrics(metrics, load.admission)
     add_connection_metrics(metrics, load.connections)
     StreamCounts(metrics, load.streams)
-    add_pool_metrics(metrics, readiness.database, settings.pool_size)
+    add_pool_metrics(metrics, readiness.database)
     add_replica_metrics(metrics, readiness.database.replicas)
     add_process_metrics(metrics, readiness, log)
     metrics.refresh()  # A process that follows one that has ended replaces its gauges.
@@ -71,7 +71,7 @@ def add_connection_metrics(metrics: Metrics, limits: ConnectionLimits) -> None:
     metrics.counter_of("attendance_connections_refused_total", text, lambda: limits.refused)
 
 
-def add_pool_metrics(metrics: Metrics, database: Database, pool_size: int) -> None:
+def add_pool_metrics(metrics: Metrics, database: Database) -> None:
     def pools(read: Callable[[ConnectionCounts], int]) -> Source:
         """A number of the connections to the primary, and of those to the replicas if there are any."""
 
@@ -81,15 +81,11 @@ def add_pool_metrics(metrics: Metrics, database: Database, pool_size: int) -> No
 
         return read_all
 
-    def read_limits() -> Mapping[str, float]:
-        replicas = {} if database.replicas is None else {"replica": pool_size * len(database.replicas.servers)}
-        return {"primary": pool_size, **replicas}
-
     counter_of, gauge_of = metrics.counter_of, metrics.gauge_of
     limit, waiting = "Maximum of connections to Postgres.", "Operations that wait for a connection."
     acquired, timeouts = "Acquisitions of a connection.", "Waits for a connection that timed out."
     gauge_of("attendance_pool_size", "Connections to Postgres.", pools(lambda pool: pool.size), "server")
-    gauge_of("attendance_pool_limit", limit, read_limits, "server")
+    gauge_of("attendance_pool_limit", limit, pools(lambda pool: pool.limit), "server")
     gauge_of("attendance_pool_idle", "Idle connections.", pools(lambda pool: pool.idle), "server")
     gauge_of("attendance_pool_waiting", waiting, pools(lambda pool: pool.waiting), "server")
     counter_of("attendance_pool_acquired_total", acquired, pools(lambda pool: pool.acquired), "server")

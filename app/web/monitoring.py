@@ -94,7 +94,7 @@ def build_monitoring(
     watching: list[ObserveAll] = [] if log is None else [log.write_all]
     metrics = None
     if settings.metrics:
-        metrics, counts = build_metrics(settings, readiness, load, log, shared_directory)
+        metrics, counts = build_metrics(readiness, load, log, shared_directory)
         watching.append(counts.count_all)
     batch = RecordBatch(watching)
     routes = [Route("/metrics", MetricsEndpoint(metrics, batch, settings.metrics_token).respond)] if metrics else []
@@ -118,14 +118,7 @@ def check_tracing(settings: Settings, environ: Mapping[str, str]) -> None:
 
 
 def start_tracing(endpoint: str) -> "Tracing":
-    """Set up the traces of this process. OpenTelemetry is imported only here.
+    """Set up the traces of this process. OpenTelemetry is imported only here."""
+    from app.observing.tracing import Tracing
 
-    Raises ConfigurationError if it is not installed.
-    """
-    try:
-        from app.observing.tracing import Tracing
-    except ModuleNotFoundError as missing:
-        raise ConfigurationError(
-            f"traces need {missing.name}: {INSTALL}, or unset ATTENDANCE_OTLP_ENDPOINT"
-        ) from missing
     return Tracing(endpoint)

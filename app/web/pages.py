@@ -1,14 +1,14 @@
 """What the service's pages have in common: who gets them, their policy, and the files that they load."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from app.web.media_types import GRAPHQL_RESPONSE, JSON, read_qualities
+from app.web.media_types import GRAPHQL_RESPONSE, HTML, JSON, rate, read_qualities
 
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -82,15 +82,8 @@ def accepts_page(accept_header: str | None) -> bool:
     Compares quality values (RFC 9110, section 12.5.1). No header, or `*/*`, has no preference.
     """
     qualities = read_qualities(accept_header or "*/*")
-    return read_quality(qualities, "text/html") > max(
-        read_quality(qualities, name) for name in (JSON, GRAPHQL_RESPONSE)
-    )
-
-
-def read_quality(qualities: Mapping[str, float], media_type: str) -> float:
-    """The quality of the most specific range that covers `media_type`; 0 when none does."""
-    ranges = (media_type, media_type.split("/")[0] + "/*", "*/*")
-    return next((qualities[name] for name in ranges if name in qualities), 0.0)
+    html, *others = (rate(qualities, media_type)[0] for media_type in (HTML, JSON, GRAPHQL_RESPONSE))
+    return html > max(others)
 
 
 def read_asset(path: Path) -> Asset:

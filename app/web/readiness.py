@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.database.pool import Database
+from app.database.replicas import IN_USE
 from app.web.load.in_flight_requests import InFlightRequests
 
 CHECK_SECONDS = 2.0
 UNCHECKED, UNKNOWN = "the service has not been checked yet", "the readiness cannot be checked: see the log"
 STOPPING = "the service is being stopped"
-IN_USE = "in use"
 
 logger = logging.getLogger("attendance.readiness")
 

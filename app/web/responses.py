@@ -8,7 +8,9 @@ from starlette.types import Send
 from app.documents.errors import FormattedError, format_service_error, format_unforeseen
 from app.errors import OperationTimeout, ServiceError, ServiceUnavailable
 from app.operations.response import Outcome, Response
+from app.operations.streams import STOPPING
 from app.web.headers import SECURITY_HEADERS, Header
+from app.web.load.queueing import Overloaded
 from app.web.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON
 from app.web.streams.framings import frame_whole
 
@@ -58,13 +60,8 @@ def build_internal_error(failure: Exception) -> Response:
     return Response(write_errors(format_unforeseen(failure)), Outcome.FAILED)
 
 
-OVERLOADED = Response(
-    write_error(ServiceUnavailable("The service has too much to do at the moment; try again shortly.")),
-    Outcome.UNAVAILABLE,
-)
-SHUTTING_DOWN = Response(
-    write_error(ServiceUnavailable("The service is being stopped; try again shortly.")), Outcome.UNAVAILABLE
-)
+OVERLOADED = Response(write_error(Overloaded()), Outcome.UNAVAILABLE)
+SHUTTING_DOWN = Response(write_error(ServiceUnavailable(STOPPING)), Outcome.UNAVAILABLE)
 TIMED_OUT = Response(
     write_error(OperationTimeout("The operation took too long. A read was stopped; a write may be done all the same.")),
     Outcome.TIMED_OUT,

@@ -17,11 +17,13 @@ from starlette.routing import Route
 
 from app.settings import load_settings
 from app.web.application import build_application
-from app.web.explorer.build_hook import VENDOR_FILES
+from app.web.explorer.build_hook import GRAPHIQL
 from app.web.explorer.graphiql_files import CDN, VENDOR_NAMES, is_bundled
 from app.web.explorer.page import OWN_NAMES, Explorer, render_page
 from app.web.pages import accepts_page
 from tests.support.service import SECRET, RecordingDatabase
+
+ROOT = Path(__file__).parents[2]
 
 STRICT_POLICY = (
     "default-src 'none'; script-src 'self'; "
@@ -209,7 +211,7 @@ async def test_every_remote_file_is_the_pinned_one_by_version_and_digest(tmp_pat
             f"{CDN}/{file.package}@{file.version}/{file.member}",
             f' integrity="sha256-{b64encode(bytes.fromhex(file.sha256)).decode()}" crossorigin="anonymous"',
         )
-        for file in VENDOR_FILES
+        for file in GRAPHIQL.read_list(ROOT)
         if file.name in VENDOR_NAMES
     ]
 
@@ -255,7 +257,7 @@ def test_behind_a_prefix_the_redirect_stays_below_it() -> None:
 
 
 def test_the_page_loads_exactly_the_vendor_files_that_the_build_brings() -> None:
-    brought = {file.name for file in VENDOR_FILES if not file.name.endswith(".LICENSE.txt")}
+    brought = {file.name for file in GRAPHIQL.read_list(ROOT) if not file.name.endswith(".LICENSE.txt")}
 
     assert brought == set(VENDOR_NAMES)
 

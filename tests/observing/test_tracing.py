@@ -16,7 +16,7 @@ from app.errors import ConfigurationError
 from app.observing.tracing import find_traces_url
 from app.settings import load_settings
 from app.web.application import build_application
-from app.web.monitoring import start_tracing
+from app.web.monitoring import check_tracing
 from tests.observing.conftest import WatchedService
 from tests.support.collector import CollectedSpan, run_collector
 from tests.support.mutations import SET, make_input
@@ -146,10 +146,11 @@ def test_opentelemetry_is_not_even_imported_when_traces_are_off() -> None:
 
 
 def test_traces_without_opentelemetry_are_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    monkeypatch.delitem(sys.modules, "app.observing.tracing", raising=False)
+    settings = load_settings({"ATTENDANCE_OTLP_ENDPOINT": "http://127.0.0.1:1"})
+    check_tracing(settings, {})
+    monkeypatch.setattr("app.settings.TRACING_MODULES", ("opentelemetry.not_installed",))
     with pytest.raises(ConfigurationError, match=r"attendance-graphql\[tracing\]"):
-        start_tracing("http://127.0.0.1:1")
+        check_tracing(settings, {})
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from app.settings import load_settings
 from app.web.cors import build_cors_policy
-from app.web.streams.origins import may_connect
+from app.web.streams.upgrades import may_connect
 from tests.support.service import SECRET
 
 HOST = b"attendance.example.com"

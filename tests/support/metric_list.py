@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 from app.database.pool import Database
 from app.operations.streams import ChangeStreams
-from app.settings import load_settings
 from app.web.load.admission import Admission
 from app.web.load.connections import ConnectionLimits, Load
 from app.web.load.in_flight_requests import InFlightRequests
@@ -26,7 +25,7 @@ def list_metrics() -> list[Metric]:
     database = Database("postgresql://nobody@127.0.0.1:1/nothing", pool_size=1, row_security=True)
     readiness = Readiness(database, InFlightRequests())
     load = Load(Admission(1, 1, 50), ConnectionLimits(), ChangeStreams())
-    metrics, _ = build_metrics(load_settings({}), readiness, load, None, None)
+    metrics, _ = build_metrics(readiness, load, None, None)
     added: list[Any] = [*metrics.counts._collector_to_names, *metrics.states._collector_to_names]  # noqa: SLF001 (no other way tells their labels)
     return [describe(family, metric._labelnames) for metric in added for family in metric.describe()]  # noqa: SLF001
 

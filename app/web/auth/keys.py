@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import httpx2
 import jwt
@@ -43,50 +43,23 @@ async def wait_for_fetch(fetching: "asyncio.Task[None]", seconds: float | None) 
     await asyncio.wait([fetching], timeout=seconds)
 
 
-class KeySource(Protocol):
-    """Provides the keys that may have signed a token."""
-
-    async def find_keys(
-        self, key_id: str | None, algorithm: object, wait: Wait = wait_for_fetch
-    ) -> Sequence[VerificationKey]:
-        """The keys to try for a token whose header has this `kid` and `alg`. Raises ServiceUnavailable.
-
-        Each key verifies by its own algorithm. The token's only selects among several keys. `wait` is called if keys
-        have to be fetched first.
-        """
-
-    async def fetch_again(self, wait: Wait = wait_for_fetch) -> bool:
-        """Whether the keys have been fetched again, for a token that they do not verify."""
-
-    def is_current(self, key: VerificationKey) -> bool:
-        """Whether the key is still in use, and no fetch is due. Makes no request."""
-
-    def fetch_ahead(self) -> None:
-        """Begin to fetch the keys, if they are fetched at all."""
-
-
 @dataclass(frozen=True, slots=True)
 class ConfiguredKey:
-    """The configured key, which verifies all tokens, whatever key id they name."""
+    """The configured key, which verifies all tokens, whatever key id they name. Its methods are those below."""
 
     key: VerificationKey
 
-    async def find_keys(
-        self,
-        key_id: str | None,  # noqa: ARG002
-        algorithm: object,  # noqa: ARG002
-        wait: Wait = wait_for_fetch,  # noqa: ARG002
-    ) -> Sequence[VerificationKey]:
+    async def find_keys(self, *_: object) -> Sequence[VerificationKey]:
         return (self.key,)
 
-    async def fetch_again(self, wait: Wait = wait_for_fetch) -> bool:  # noqa: ARG002
+    async def fetch_again(self, *_: object) -> bool:
         return False
 
     def is_current(self, key: VerificationKey) -> bool:
         return key is self.key
 
     def fetch_ahead(self) -> None:
-        pass
+        """There is nothing to fetch."""
 
 
 class PublishedKeys:
@@ -107,11 +80,17 @@ class PublishedKeys:
         self._failure: str | None = None
 
     def is_current(self, key: VerificationKey) -> bool:
+        """Whether the key is still in use, and no fetch is due. Makes no request."""
         return time.monotonic() < self._current_until and id(key) in self._identities
 
     async def find_keys(
         self, key_id: str | None, algorithm: object, wait: Wait = wait_for_fetch
     ) -> Sequence[VerificationKey]:
+        """The keys to try for a token whose header has this `kid` and `alg`. Raises ServiceUnavailable.
+
+        Each key verifies by its own algorithm. The token's only selects among several keys. `wait` is called if keys
+        have to be fetched first.
+        """
         is_known = bool(select_keys(self._keys, key_id, algorithm))
         if not is_known or time.monotonic() >= self._current_until:
             is_fresh = time.monotonic() - self._fetched_at <= self._fresh_seconds
@@ -123,7 +102,10 @@ class PublishedKeys:
         return select_keys(self._keys, key_id, algorithm)
 
     async def fetch_again(self, wait: Wait = wait_for_fetch) -> bool:
-        """Fetch the keys unless that was done a moment ago: a provider may replace a key and keep its id."""
+        """Fetch the keys for a token that they do not verify: a provider may replace a key and keep its id.
+
+        Returns whether that was done; it is not if it was done a moment ago.
+        """
         fetching = self._start_fetching()
         if fetching is None:
             return False
@@ -131,6 +113,7 @@ class PublishedKeys:
         return fetching.done()
 
     def fetch_ahead(self) -> None:
+        """Begin to fetch the keys."""
         if not self._keys:
             self._start_fetching()
 
@@ -162,6 +145,9 @@ class PublishedKeys:
             verb = "used" if failure == UNUSABLE else "fetched"
             logger.warning("the key set %s", "can be used again" if failure is None else f"cannot be {verb}: {failure}")
         self._failure = failure
+
+
+KeySource = ConfiguredKey | PublishedKeys
 
 
 async def fetch_bounded(url: str) -> bytes:

@@ -49,14 +49,12 @@ class Bundle(NamedTuple):
         return tuple(VendorFile(**pin) for pin in pins)
 
 
-ROOT = Path(__file__).parents[3]
 GRAPHIQL = Bundle(
     Path("app/web/explorer"), "graphiql_files.json", "GraphiQL is not bundled, its page will load from a CDN"
 )
 CHART = Bundle(
     Path("app/web/start"), "chart_files.json", "The chart is not bundled, the start page will show tables alone"
 )
-VENDOR_FILES = GRAPHIQL.read_list(ROOT)
 
 
 class FilesUnavailable(Exception):
@@ -92,7 +90,9 @@ def bring_files(vendor: Path, files: Sequence[VendorFile]) -> None:
     if all(is_genuine(vendor / file.name, file.sha256) for file in files):
         return
     try:
-        remove_strangers(vendor, files)
+        for file in files:
+            if not is_genuine(vendor / file.name, file.sha256):
+                (vendor / file.name).unlink(missing_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             pack_packages(Path(folder), files)
             contents = {file.name: read_packed(Path(folder), file) for file in files}
@@ -103,12 +103,6 @@ def bring_files(vendor: Path, files: Sequence[VendorFile]) -> None:
 
 def is_genuine(path: Path, sha256: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
-
-
-def remove_strangers(vendor: Path, files: Sequence[VendorFile]) -> None:
-    for file in files:
-        if not is_genuine(vendor / file.name, file.sha256):
-            (vendor / file.name).unlink(missing_ok=True)
 
 
 def pack_packages(folder: Path, files: Sequence[VendorFile]) -> None:

@@ -16,10 +16,9 @@ from app.web.explorer.graphiql_files import (
     NOT_BUNDLED,
     VENDOR_FOLDER,
     VENDOR_NAMES,
-    PageFile,
     is_bundled,
-    list_bundled_sources,
-    list_remote_sources,
+    list_bundled_tags,
+    list_remote_tags,
 )
 from app.web.pages import POLICY, Assets, not_found, respond_page, wants_page
 
@@ -56,14 +55,14 @@ class Explorer:
         tabs = [first if token else HEADERS_HINT + first, *others]
         names: Sequence[str] = ()
         if is_bundled(vendor):
-            names, sources, notice = VENDOR_NAMES, list_bundled_sources(), LOADING
+            names, tags, notice = VENDOR_NAMES, list_bundled_tags(), LOADING
             self._policy = POLICY.format(cdn="")
         else:
-            sources, notice = list_remote_sources(), LOADING_REMOTE
+            tags, notice = list_remote_tags(), LOADING_REMOTE
             self._policy = POLICY.format(cdn=f" {CDN}")
             logger.warning(NOT_BUNDLED)
         self._assets = Assets([*(FOLDER / name for name in OWN_NAMES), *(vendor / name for name in names)])
-        self._page = render_page(tabs, headers, sources, notice)
+        self._page = render_page(tabs, headers, tags, notice)
 
     @property
     def routes(self) -> list[Route]:
@@ -93,10 +92,9 @@ def read_tabs() -> list[str]:
     return [path.read_text(encoding="utf-8") for path in sorted(TAB_FOLDER.glob("*.graphql"))]
 
 
-def render_page(tabs: Sequence[str], headers: str, sources: Sequence[PageFile], notice: str) -> str:
+def render_page(tabs: Sequence[str], headers: str, tags: Sequence[str], notice: str) -> str:
     """The page with its tabs' documents and the header editor's text, escaped for HTML attributes."""
     template = Template((FOLDER / "index.html").read_text(encoding="utf-8"))
-    tags = [source.tag for source in sources]
     return template.substitute(
         query=html.escape(tabs[0]),
         tabs=html.escape(json.dumps(tabs)),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from app.errors import BadUserInput, OperationTimeout, ServiceUnavailable
 from app.web.headers import SECURITY_HEADERS, Header
+from app.web.load.queueing import Overloaded
 from app.web.responses import RETRY_SECONDS, write_error
 
 
@@ -39,8 +40,4 @@ TOO_MANY_CONNECTIONS = write_response(
     write_error(ServiceUnavailable("The service has too many connections at the moment; try again shortly.")),
     (b"retry-after", RETRY_SECONDS),
 )
-OVERLOADED = write_response(
-    b"503 Service Unavailable",
-    write_error(ServiceUnavailable("The service has too much to do at the moment; try again shortly.")),
-    (b"retry-after", RETRY_SECONDS),
-)
+OVERLOADED = write_response(b"503 Service Unavailable", write_error(Overloaded()), (b"retry-after", RETRY_SECONDS))

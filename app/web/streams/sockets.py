@@ -6,6 +6,7 @@ from contextlib import suppress
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import OperationTooComplex, ServiceUnavailable
+from app.operations.streams import STOPPING
 from app.web.endpoint import GraphQLEndpoint
 from app.web.load.connections import CONNECTION, SHUTDOWN, StreamConnection
 from app.web.streams.heartbeats import Member, send_at_once
@@ -27,7 +28,6 @@ from app.web.streams.socket_tokens import open_session
 INITIALISATION_SECONDS = 5.0
 MAX_OPERATIONS = 100
 TOO_MANY = OperationTooComplex(f"A connection runs at most {MAX_OPERATIONS} operations at once.", limit="operations")
-STOPPING = ServiceUnavailable("The service is being stopped; try again shortly.")
 TOO_LATE = SocketClosed(CloseCode.INITIALISATION_TIMEOUT, "The connection was not initialised in time.")
 GOING_AWAY = SocketClosed(CloseCode.GOING_AWAY, "The service is being stopped.")
 
@@ -111,7 +111,7 @@ class GraphQLSocket:
         if identifier in self._operations:
             raise SocketClosed(CloseCode.SUBSCRIBER_EXISTS, f"There is an operation {identifier} already.")
         if self._closing is not None:
-            await self._send_text(write_refusal(identifier, STOPPING))
+            await self._send_text(write_refusal(identifier, ServiceUnavailable(STOPPING)))
         elif len(self._running) >= MAX_OPERATIONS:
             await self._send_text(write_refusal(identifier, TOO_MANY))
         else:
