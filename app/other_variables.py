@@ -8,7 +8,7 @@ from app.database_files import check_service
 from app.database_url import NAMES_PORT, check_value, read_parameters
 from app.errors import ConfigurationError
 
-# What Kubernetes sets in each pod for a service called attendance, or attendance-db.
+# What Kubernetes sets in each pod for a service called attendance, or attendance-db: the name without the prefix.
 KUBERNETES_NAME = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
 
 # The variables whose value may be one that the driver cannot use, or would leave out although it asks for security.
@@ -27,11 +27,6 @@ LIBPQ_VARIABLES = {
     "PGGSSLIB": "gsslib",
 }
 PORTS = re.compile(r"\d{1,5}(,\d{1,5})*", re.ASCII)
-
-
-def is_set_by_kubernetes(name: str) -> bool:
-    """Whether Kubernetes sets a variable of this name, without the prefix."""
-    return KUBERNETES_NAME.fullmatch(name) is not None
 
 
 def check_libpq_variables(url: str, environ: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from app.data_directory import PREFIX, read_data_dir
 from app.database_url import parse_database_url
 from app.errors import ConfigurationError
-from app.other_variables import check_libpq_variables, is_set_by_kubernetes
+from app.other_variables import KUBERNETES_NAME, check_libpq_variables
 
 # The tests read these from the same environment.
 TEST_NAMES = frozenset({"TEST_DATABASE_URL", "TEST_SERVICE_URL", "TEST_REPLICA_URL", "TEST_ROW_SECURITY", "BROWSER"})
@@ -104,7 +104,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 def check_name(name: str) -> None:
     """Raise ConfigurationError for a name that is neither a setting nor set by Kubernetes."""
-    if name in READERS or name in TEST_NAMES or is_set_by_kubernetes(name):
+    if name in READERS or name in TEST_NAMES or KUBERNETES_NAME.fullmatch(name):
         return
     nearest = difflib.get_close_matches(name, READERS, n=1, cutoff=0)[0]
     raise ConfigurationError(f"{PREFIX}{name} is not a setting; the nearest one is {PREFIX}{nearest}")

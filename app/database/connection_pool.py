@@ -6,7 +6,6 @@ asyncpg has a pool of its own, whose proxies and locks take more CPU than a stat
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -50,7 +49,7 @@ class ConnectionPool:
         self._limit = limit
         self._idle: deque[SiteConnection] = deque()
         self._leases = Leases()
-        self._in_use = self._leases.in_use
+        self.in_use = self._leases.in_use
         self._waiters = WaitingBorrowers(limit, self._leases.held, self._end_wait)
         self._opening: set[asyncio.Task[None]] = set()
         self._recovering: set[asyncio.Task[None]] = set()
@@ -63,7 +62,7 @@ class ConnectionPool:
     @property
     def counts(self) -> ConnectionCounts:
         idle = sum(not connection.is_closed() for connection in self._idle)
-        size = idle + len(self._in_use)
+        size = idle + len(self.in_use)
         waiting, acquired = len(self._waiters), self._leases.total
         return ConnectionCounts(self._limit, size, idle, waiting, acquired, self._timeouts, self._connect_failures)
 
@@ -100,7 +99,7 @@ class ConnectionPool:
         loop = asyncio.get_running_loop()
         waiter = Waiter(loop.create_future(), site_id, loop.time() + seconds)
         self._waiters.add(waiter)
-        if len(self._in_use) + len(self._idle) < self._limit:
+        if len(self.in_use) + len(self._idle) < self._limit:
             self._open_for_waiters()
         try:
             return await waiter.leased
@@ -112,7 +111,7 @@ class ConnectionPool:
 
     def _end_wait(self, waiter: Waiter) -> None:
         self._timeouts += 1
-        is_exhausted = len(self._in_use) >= self._limit or self._waiters.holds_most(waiter.site_id)
+        is_exhausted = len(self.in_use) >= self._limit or self._waiters.holds_most(waiter.site_id)
         failure = PoolExhaustedError() if is_exhausted else TimeoutError("no connection was made in time")
         waiter.leased.set_exception(failure)
 
@@ -122,7 +121,7 @@ class ConnectionPool:
         if connection.is_closed() or connection.generation != self._generation or self._is_closed:
             connection.terminate()
             self._open_for_waiters()
-            if self._is_closed and not self._in_use:
+            if self._is_closed and not self.in_use:
                 self._all_released.set()
             return
         connection.address.answers += 1
@@ -161,7 +160,7 @@ class ConnectionPool:
     def _open_for_waiters(self) -> None:
         """Start to open as many connections as waiters could have, within the limit."""
         wanted = self._waiters.count_eligible()
-        capacity = self._limit - len(self._in_use) - len(self._idle)
+        capacity = self._limit - len(self.in_use) - len(self._idle)
         for _ in range(len(self._opening), min(wanted, capacity)):
             opening = asyncio.get_running_loop().create_task(self._open())
             self._opening.add(opening)
@@ -181,7 +180,7 @@ class ConnectionPool:
             self.release(connection)
         else:
             self._connect_failures += 1
-            if not self._in_use:  # Connections in use will be released to the waiters.
+            if not self.in_use:  # Connections in use will be released to the waiters.
                 self._waiters.fail(failure)
 
     def expire(self) -> None:
@@ -193,24 +192,17 @@ class ConnectionPool:
     @property
     def is_empty(self) -> bool:
         """Whether no connection is open."""
-        return all(connection.is_closed() for connection in (*self._idle, *self._in_use))
+        return all(connection.is_closed() for connection in (*self._idle, *self.in_use))
 
     @property
     def has_checked_connection(self) -> bool:
         """Whether a connection is open whose session has passed its check."""
-        connections = (*self._idle, *self._in_use)
+        connections = (*self._idle, *self.in_use)
         return any(each.backend_pid is not None and not each.is_closed() for each in connections)
-
-    @property
-    def in_use(self) -> Collection[SiteConnection]:
-        return self._in_use
-
-    def find_addresses_in_use(self) -> set[Address]:
-        return {connection.address for connection in self._in_use}
 
     def add(self, connection: SiteConnection) -> None:
         """Take over a connection that was opened elsewhere, or close it if the pool is full."""
-        if len(self._idle) + len(self._in_use) < self._limit:
+        if len(self._idle) + len(self.in_use) < self._limit:
             connection.generation = self._generation
             self.release(connection)
         else:
@@ -218,7 +210,7 @@ class ConnectionPool:
 
     def terminate(self, address: Address) -> None:
         """Close all connections to an address; their borrowers fail at once."""
-        for connection in (*self._idle, *self._in_use):
+        for connection in (*self._idle, *self.in_use):
             if connection.address is address:
                 connection.terminate()
         self._idle = deque(connection for connection in self._idle if not connection.is_closed())
@@ -239,9 +231,9 @@ class ConnectionPool:
         self.fail_waiters(ConnectionError("the connections are closed"))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
-                if self._in_use:
+                if self.in_use:
                     await self._all_released.wait()
-        for connection in self._in_use:
+        for connection in self.in_use:
             connection.terminate()
         closing = [connection.close(timeout=CLOSE_SECONDS) for connection in self._idle]
         self._idle.clear()

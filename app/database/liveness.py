@@ -62,7 +62,7 @@ class LivenessProbe:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(POLL_SECONDS, self._poll)
         now = loop.time()
-        in_use = self._pool.find_addresses_in_use()
+        in_use = {connection.address for connection in self._pool.in_use}
         for address in self._connector.addresses:
             answers, answered_at = self._last_answers.get(address, (-1, now))
             is_silent = address in in_use and answers == address.answers

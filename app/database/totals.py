@@ -1,6 +1,6 @@
 """The totals of sites, which triggers keep: counts the sites that are older than the triggers, and compares all."""
 
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from app.database.owner import open_owner
@@ -45,14 +45,6 @@ ORDER BY site_id
 """  # noqa: S608 - put together from constants
 
 
-class Comparison(NamedTuple):
-    """How many sites have their totals counted, how many not yet, and which counted ones differ from their records."""
-
-    counted: int
-    uncounted: int
-    wrong: list[UUID]
-
-
 async def count_sites(url: str, writing: Any) -> None:
     """Count the records of each site that is not counted yet; `writing` is the session of the tables' owner.
 
@@ -86,10 +78,11 @@ async def count_site(writing: Any, counting: Any, site_id: UUID) -> None:
         await writing.execute(ADD_COUNTED, site_id, *await counting.fetchrow(COUNT, site_id))
 
 
-async def compare_totals(url: str) -> Comparison:
+async def compare_totals(url: str) -> tuple[int, int, list[UUID]]:
     """Compare the totals of all sites with their records, in one snapshot; the URL is that of the tables' owner.
 
-    Raises ConfigurationError where the URL's user cannot see all sites.
+    Returns how many sites have their totals counted, how many not yet, and which of the counted ones differ. Raises
+    ConfigurationError where the URL's user cannot see all sites.
     """
     async with open_owner(url) as connection, connection.transaction(readonly=True):
         await connection.fetchval(LIFT_TIMEOUT)
@@ -97,4 +90,4 @@ async def compare_totals(url: str) -> Comparison:
         rows = await connection.fetch(COMPARE)
     counted = [row for row in rows if row["is_counted"]]
     wrong = [row["site_id"] for row in counted if not row["is_right"]]
-    return Comparison(len(counted), len(rows) - len(counted), wrong)
+    return len(counted), len(rows) - len(counted), wrong

@@ -1,7 +1,7 @@
 """The events of streams: each is one batch, run as a query's field is; streams that ask for the same thing share it."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -68,13 +68,9 @@ def depends_on_variables(field: ConnectionField) -> bool:
 
 
 class EventRunner:
-    """Runs events, each once for all streams that ask for it at the same time, few at once, and fewer of one site.
-
-    `observe` is called with the record of each run.
-    """
+    """Runs events, each once for all streams that ask for it at the same time, few at once, and fewer of one site."""
 
     def __init__(self) -> None:
-        self.observe: Callable[[OperationRecord], None] = lambda _: None
         self._waiters: dict[Hashable, list[asyncio.Future[Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(MOST_EVENTS_AT_ONCE)
@@ -106,7 +102,6 @@ class EventRunner:
         for waiter in self._waiters.pop(key):
             if not waiter.done():
                 waiter.set_result(event)
-        self.observe(record)
 
 
 async def run_event(
