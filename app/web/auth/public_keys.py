@@ -1,6 +1,5 @@
 """Reads a configured public key: PEM, a PEM certificate, or the base64 of either, with its lines around or without."""
 
-import binascii
 from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +17,13 @@ from app.errors import ConfigurationError
 
 NAME = "ATTENDANCE_JWT_PUBLIC_KEY"
 CURVE_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
-PEM_LABEL, CERTIFICATE, PRIVATE_KEY = b"-----BEGIN ", b"-----BEGIN CERTIFICATE-----", b"PRIVATE KEY-----"
+PRIVATE_KEY = b"PRIVATE KEY-----"
+LOADERS: tuple[Callable[[bytes], Any], ...] = (
+    load_pem_public_key,
+    load_der_public_key,
+    lambda content: load_pem_x509_certificate(content).public_key(),
+    lambda content: load_der_x509_certificate(content).public_key(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +50,18 @@ def read_public_key(text: str) -> VerificationKey:
     raise ConfigurationError(f"{NAME} must be an RSA, an Ed25519 or a NIST curve's key")
 
 
-def load_public_key(content: bytes) -> Any:
-    content = decode_pem(content)
-    if PRIVATE_KEY in content:
-        raise ConfigurationError(f"{NAME} holds a private key: set the public one, and keep the private one elsewhere")
-    for load in list_loaders(content):
-        try:
-            return load(content)
-        except (ValueError, UnsupportedAlgorithm, binascii.Error):
-            continue
-    raise ConfigurationError(f"{NAME} is not a public key in PEM, nor a certificate, nor the base64 of either")
-
-
-def decode_pem(content: bytes) -> bytes:
-    """The PEM of a text that is its base64, as in a Secret of Kubernetes; any other text as it is."""
+def load_public_key(text: bytes) -> Any:
+    """The key in a text, or in what the text is the base64 of, as in a Secret of Kubernetes."""
+    contents = [text]
     with suppress(ValueError):
-        decoded = decode_base64(content)
-        return decoded if PEM_LABEL in decoded else content
-    return content
-
-
-def list_loaders(content: bytes) -> tuple[Callable[[bytes], Any], ...]:
-    if CERTIFICATE in content:
-        return (lambda pem: load_pem_x509_certificate(pem).public_key(),)
-    if PEM_LABEL in content:
-        return (load_pem_public_key,)
-    return (
-        lambda text: load_der_public_key(decode_base64(text)),
-        lambda text: load_der_x509_certificate(decode_base64(text)).public_key(),
-    )
+        contents.append(decode_base64(text))
+    if any(PRIVATE_KEY in content for content in contents):
+        raise ConfigurationError(f"{NAME} holds a private key: set the public one, and keep the private one elsewhere")
+    for content in contents:
+        for load in LOADERS:
+            with suppress(ValueError, UnsupportedAlgorithm):
+                return load(content)
+    raise ConfigurationError(f"{NAME} is not a public key in PEM, nor a certificate, nor the base64 of either")
 
 
 def decode_base64(text: bytes) -> bytes:
