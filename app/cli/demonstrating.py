@@ -15,7 +15,7 @@ from app.observing.logs import start_logs
 from app.settings import Settings
 from app.web.auth.tokens import ensure_key, issue_token
 from app.web.cors import add_own_origins, build_cors_policy
-from app.web.explorer.graphiql_files import NOT_BUNDLED, is_bundled
+from app.web.explorer.page import NOT_BUNDLED, is_bundled
 from app.web.monitoring import check_tracing
 from app.web.serving.listeners import format_url, open_listeners
 from app.web.serving.server import run_server

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,13 +14,14 @@ from structlog.typing import EventDict, WrappedLogger
 
 from app.errors import InternalServerError, OperationTimeout, ServiceUnavailable
 from app.observing.output import LineOutput
-from app.observing.stacks import describe_failure
 from app.operations.record import OperationRecord
 
 OPERATION = "operation"
 TRACE_ID = slice(3, 35)
 OWN_LOGGERS = ("attendance", "uvicorn")
 LEVELS = logging.getLevelNamesMapping()
+# The driver's messages quote the arguments of statements, which must not be logged.
+DRIVER = "asyncpg."
 INFO, WARNING, ERROR = "info", "warning", "error"
 LEVELS_OF_OUTCOMES = {
     InternalServerError.code: ERROR,
@@ -130,6 +132,21 @@ def add_stack(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
     if failure:
         event["stack"] = describe_failure(failure[1])
     return event
+
+
+def describe_failure(failure: BaseException) -> str:
+    """The stack trace of an exception, after those of its causes."""
+    cause = failure.__cause__ or (None if failure.__suppress_context__ else failure.__context__)
+    before = f"{describe_failure(cause)}\n\nwhich led to:\n\n" if cause is not None else ""
+    return f"{before}{''.join(traceback.format_tb(failure.__traceback__))}{describe_kind(failure)}"
+
+
+def describe_kind(failure: BaseException) -> str:
+    kind = f"{type(failure).__module__}.{type(failure).__qualname__}"
+    if kind.startswith(DRIVER):
+        state = getattr(failure, "sqlstate", None)
+        return f"{kind} (SQLSTATE {state})" if state else kind
+    return f"{kind}: {failure}"
 
 
 def render_json(fields: Fields) -> bytes:

@@ -1,4 +1,4 @@
-"""Figures of this process: CPU time, memory and version."""
+"""Figures of this process: memory and version."""
 
 import os
 from importlib.metadata import PackageNotFoundError, version
@@ -13,11 +13,6 @@ def find_version() -> str:
         return version(PACKAGE)
     except PackageNotFoundError:
         return "unknown"
-
-
-def read_cpu_seconds() -> float:
-    times = os.times()
-    return times.user + times.system
 
 
 def read_memory_bytes() -> int:

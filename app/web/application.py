@@ -31,13 +31,12 @@ from app.web.cors import build_cors_policy
 from app.web.endpoint import GraphQLEndpoint
 from app.web.explorer.page import Explorer
 from app.web.headers import REQUEST_ID, SECURITY_HEADERS, Header, add_headers, identify_request, read_headers
-from app.web.health import report_alive, report_ready
 from app.web.load.admission import RESERVED_PERCENT, SITE_SHARE_PERCENT, Admission
 from app.web.load.body_reader import RequestBodyReader
 from app.web.load.connections import ConnectionLimits, Load, share_files
 from app.web.load.in_flight_requests import InFlightRequests
 from app.web.monitoring import Monitoring, build_monitoring, start_tracing
-from app.web.readiness import Readiness
+from app.web.readiness import Readiness, report_alive, report_ready
 from app.web.start.page import StartPage
 from app.web.streams.upgrades import SocketEndpoint
 
@@ -129,7 +128,7 @@ def build_application(
         *monitoring.routes,
         *([*explorer.routes, *StartPage(settings.explorer_token).routes] if explorer else []),
     ]
-    watch = partial(readiness.watch, authenticator.fetch_keys_ahead)
+    watch = partial(readiness.watch, authenticator.keys.fetch_ahead)
     lifespan = partial(run_service, service, monitoring, watch)
     application = Application(endpoint, limits, routes=routes, lifespan=lifespan)
     application.state.database = database

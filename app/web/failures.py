@@ -4,16 +4,17 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import Scope
 
+from app.documents.errors import format_unforeseen
 from app.documents.permissions import Caller
 from app.errors import OperationTimeout
 from app.operations.record import OperationRecord
-from app.operations.response import Response
+from app.operations.response import Outcome, Response
 from app.web.auth.authentication import TokenRejected
 from app.web.load.body_reader import ClientDisconnected
 from app.web.load.in_flight_requests import StopReason
 from app.web.load.queueing import Overloaded
 from app.web.requests import HTTPError
-from app.web.responses import OVERLOADED, SHUTTING_DOWN, TIMED_OUT, build_internal_error
+from app.web.responses import OVERLOADED, SHUTTING_DOWN, TIMED_OUT, write_errors
 
 CLIENT_GONE, CLIENT_GONE_STATUS = "CLIENT_GONE", 499
 OVERLOAD = "overloaded"
@@ -26,17 +27,12 @@ async def note_rejection(authenticate: Authenticate, record: OperationRecord, sc
     try:
         return await authenticate()
     except TokenRejected as rejected:
-        record.reason, record.client = rejected.reason, find_client(scope)
+        record.reason = rejected.reason
+        record.client = scope["client"][0] if scope.get("client") else None  # or of the nearest proxy
         raise
     except Overloaded:
         record.reason = OVERLOAD
         raise
-
-
-def find_client(scope: Scope) -> str | None:
-    """The address that the request comes from: the client's, or that of the nearest proxy."""
-    client = scope.get("client")
-    return client[0] if client else None
 
 
 def build_stopped_response(reason: StopReason, record: OperationRecord) -> Response:
@@ -60,4 +56,4 @@ def build_failure_response(failure: Exception, record: OperationRecord) -> Respo
     if isinstance(failure, Overloaded):
         record.reason = OVERLOAD
         return OVERLOADED
-    return build_internal_error(failure)
+    return Response(write_errors(format_unforeseen(failure)), Outcome.FAILED)

@@ -17,7 +17,7 @@ RANGES = {
     MULTIPART: (MULTIPART,),
     HTML: (HTML, "text/*", "*/*"),
 }
-WHOLE_TYPES, STREAM_TYPES = (GRAPHQL_RESPONSE, JSON, EVENT_STREAM), (EVENT_STREAM, MULTIPART)
+WHOLE_TYPES = (GRAPHQL_RESPONSE, JSON, EVENT_STREAM)
 # Clients send few different values of these headers. A value is at most as long as a request's head may be (64 KiB).
 MAX_CACHED_HEADERS = 64
 MAX_RANGES = 100
@@ -37,11 +37,6 @@ def choose_media_type(accept: bytes | None) -> str | None:
     qualities = read_qualities(accept.decode("latin-1"))
     chosen = choose(qualities, WHOLE_TYPES)
     return chosen or (JSON if choose(qualities, (MULTIPART,)) else None)
-
-
-def choose_stream_type(accept: bytes | None) -> str | None:
-    """The media type of a stream to a request with this Accept header; None if it names none."""
-    return None if accept is None else choose(read_qualities(accept.decode("latin-1")), STREAM_TYPES)
 
 
 @lru_cache(MAX_CACHED_HEADERS)

@@ -8,6 +8,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
+from time import process_time
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +21,7 @@ from app.observing.batch import RecordBatch
 from app.observing.counts import OperationCounts
 from app.observing.logs import OperationLog
 from app.observing.metrics import MEDIA_TYPE, Metrics, Source
-from app.observing.process import find_version, read_cpu_seconds, read_memory_bytes
+from app.observing.process import find_version, read_memory_bytes
 from app.observing.sharing import open_shared_directory
 from app.observing.stream_counts import StreamCounts
 from app.settings import Settings
@@ -106,7 +107,7 @@ def add_process_metrics(metrics: Metrics, readiness: Readiness, log: OperationLo
     ready = "Whether the service is ready: 1 while /readyz answers 200, else 0."
     metrics.gauge_of("attendance_ready", ready, lambda: readiness.is_ready, mode="livemin")
     metrics.gauge_of("attendance_workers", "Server processes.", lambda: 1)
-    metrics.counter_of("attendance_cpu_seconds_total", "CPU time of the server processes.", read_cpu_seconds)
+    metrics.counter_of("attendance_cpu_seconds_total", "CPU time of the server processes.", process_time)
     metrics.gauge_of("attendance_memory_bytes", "Resident memory of the server processes.", read_memory_bytes)
     dropped = "Log lines that could not be written to standard output."
     metrics.counter_of("attendance_log_lines_dropped_total", dropped, lambda: 0 if log is None else log.dropped)

@@ -1,10 +1,14 @@
-"""Readiness: whether the service can answer requests, for `/readyz`, for the log and as a metric."""
+"""Health: whether the process lives, and whether the service can answer requests, which is logged and a metric, too."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
 
 from app.database.pool import Database
 from app.database.replicas import IN_USE
@@ -87,3 +91,30 @@ def explain_replica(database: Database) -> str | None:
     """What is wrong with the replicas; None if all are in use, or there are none."""
     replica = database.explain_replica()
     return None if replica in (None, IN_USE) else f"the replica is {replica}"
+
+
+def write_status(http_status: int, **content: str) -> Response:
+    return Response(orjson.dumps(content), http_status, {"Cache-Control": "no-store"}, "application/json")
+
+
+async def report_alive(_request: Request) -> Response:
+    """Liveness: 200 while the process responds."""
+    return write_status(200, status="alive")
+
+
+async def report_ready(request: Request) -> Response:
+    """Readiness: 200 when the database is reachable and its migrations are current, else 503 with the reason.
+
+    A process that is shutting down is not ready. A replica that is not used is reported but does not make the service
+    unready, because reads use the primary then. With `?reads=1`, a replica in use is enough: then queries run, and
+    mutations are refused.
+    """
+    readiness: Readiness = request.app.state.readiness
+    reason = await readiness.check()
+    replica = readiness.database.explain_replica()
+    state = {} if replica is None else {"replica": replica}
+    if reason is None:
+        return write_status(200, status="ready", **state)
+    if request.query_params.get("reads") == "1" and readiness.is_ready_for_reads:
+        return write_status(200, status="ready for reads", reason=reason, **state)
+    return write_status(503, status="not ready", reason=reason)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import orjson
 from starlette.types import Send
 
-from app.documents.errors import FormattedError, format_service_error, format_unforeseen
+from app.documents.errors import FormattedError, format_service_error
 from app.errors import OperationTimeout, ServiceError, ServiceUnavailable
 from app.operations.response import Outcome, Response
 from app.operations.streams import STOPPING
@@ -53,11 +53,6 @@ def write_error(error: ServiceError) -> bytes:
 
 def write_errors(*errors: FormattedError) -> bytes:
     return orjson.dumps({"errors": errors})
-
-
-def build_internal_error(failure: Exception) -> Response:
-    """The response to a request that failed by a fault of the service. The fault is logged."""
-    return Response(write_errors(format_unforeseen(failure)), Outcome.FAILED)
 
 
 OVERLOADED = Response(write_error(Overloaded()), Outcome.UNAVAILABLE)

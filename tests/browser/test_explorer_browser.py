@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 
-from app.web.explorer.graphiql_files import CDN, VENDOR_FOLDER
+from app.web.explorer.page import CDN, VENDOR_FOLDER
 from tests.browser.chromium import require_browser
 
 require_browser()

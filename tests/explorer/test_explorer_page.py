@@ -18,8 +18,7 @@ from starlette.routing import Route
 from app.settings import load_settings
 from app.web.application import build_application
 from app.web.explorer.build_hook import GRAPHIQL
-from app.web.explorer.graphiql_files import CDN, VENDOR_NAMES, is_bundled
-from app.web.explorer.page import OWN_NAMES, Explorer, render_page
+from app.web.explorer.page import CDN, OWN_NAMES, VENDOR_NAMES, Explorer, is_bundled, render_page
 from app.web.pages import accepts_page
 from tests.support.service import SECRET, RecordingDatabase
 

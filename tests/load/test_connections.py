@@ -14,8 +14,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from app.web.load import connections as limits_module
-from app.web.load.connections import ConnectionLimits, share_files
-from app.web.load.pipelining import PipelineQueue
+from app.web.load.connections import ConnectionLimits, PipelineQueue, share_files
 from app.web.serving.http_connections import HTTPConnection
 from tests.load.conftest import BuildEndpoint
 from tests.support.commands import start_service

@@ -9,9 +9,8 @@ import asyncpg
 import pytest
 
 from app.documents.errors import format_unforeseen
-from app.observing.logs import build_handler
+from app.observing.logs import build_handler, describe_failure
 from app.observing.output import LineOutput
-from app.observing.stacks import describe_failure
 from tests.support.watching import LogReader, open_pipe
 
 

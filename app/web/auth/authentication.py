@@ -70,16 +70,12 @@ class Authenticator:
     """Finds the caller that a request's Authorization header names, and caches the outcome for each header."""
 
     def __init__(self, keys: KeySource, *, issuer: str | None = None, audience: str | None = None) -> None:
-        self._keys = keys
+        self.keys = keys
         self._keys_may_change = not isinstance(keys, ConfiguredKey)
         self._issuer = issuer
         self._audience = audience
         self._accepted = BoundedCache[bytes, TokenOutcome](MAX_CACHED_CALLERS)
         self._rejected = BoundedCache[bytes, TokenOutcome](MAX_CACHED_REJECTIONS)
-
-    def fetch_keys_ahead(self) -> None:
-        """Begin to fetch published keys before the first token needs them. A failure is logged."""
-        self._keys.fetch_ahead()
 
     def find_cached(self, authorization: bytes | None) -> TokenOutcome | None:
         """The cached outcome of the same header, if it still holds; None when the token has to be verified."""
@@ -92,7 +88,7 @@ class Authenticator:
                 return None
         elif time.time() >= outcome.valid_until:
             return None
-        return None if self._keys_may_change and not self._keys.is_current(outcome.key) else outcome
+        return None if self._keys_may_change and not self.keys.is_current(outcome.key) else outcome
 
     def find_site(self, authorization: bytes | None) -> str:
         """The site of a caller who has to be verified again, because keys were fetched since; else UNVERIFIED.
@@ -110,16 +106,16 @@ class Authenticator:
         token = read_bearer_token(authorization)
         assert authorization is not None
         key_id, algorithm = read_token_header(token)
-        keys = await self._keys.find_keys(key_id, algorithm, wait)
+        keys = await self.keys.find_keys(key_id, algorithm, wait)
         cached = self._accepted.get(authorization)
         if cached is not None and any(cached.key is key for key in keys) and time.time() < cached.valid_until:
             return await cached.authenticate()
         try:
             return self._verify_caller(authorization, token, keys)
         except TokenRejected as rejected:
-            if rejected.reason not in REASONS_OF_KEYS or not await self._keys.fetch_again(wait):
+            if rejected.reason not in REASONS_OF_KEYS or not await self.keys.fetch_again(wait):
                 raise
-        return self._verify_caller(authorization, token, await self._keys.find_keys(key_id, algorithm, wait))
+        return self._verify_caller(authorization, token, await self.keys.find_keys(key_id, algorithm, wait))
 
     def _verify_caller(self, authorization: bytes, token: str, keys: Sequence[VerificationKey]) -> Caller:
         """Verify a token. The outcome is cached unless it changes with time; a rejection only for some seconds."""

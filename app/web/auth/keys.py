@@ -113,7 +113,7 @@ class PublishedKeys:
         return fetching.done()
 
     def fetch_ahead(self) -> None:
-        """Begin to fetch the keys."""
+        """Begin to fetch the keys before the first token needs them. A failure is logged."""
         if not self._keys:
             self._start_fetching()
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import resource
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,7 +11,6 @@ from typing import Any, NamedTuple, Protocol
 
 from app.operations.streams import ChangeStreams
 from app.web.load.admission import Admission
-from app.web.load.pipelining import PipelineQueue
 
 MAX_CONNECTIONS = 1_000
 # For sockets of the database, listeners and files.
@@ -25,6 +25,32 @@ MAX_UNREAD_BYTES = 32 * 1024 * 1024
 LARGE_UNREAD_BYTES = 1024 * 1024
 
 logger = logging.getLogger("attendance.server")
+
+
+class PipelineQueue:
+    """Connections that go on with what their clients have sent ahead: one begins in each round of the event loop.
+
+    Between two of them, the loop serves everybody else who has sent something.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._is_scheduled = False
+
+    def add(self, begin: Callable[[], None]) -> None:
+        self._waiting.append(begin)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._waiting and not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._begin_next)
+
+    def _begin_next(self) -> None:
+        self._is_scheduled = False
+        begin = self._waiting.popleft()
+        self._schedule()
+        begin()
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.web.media_types import EVENT_STREAM, MAX_CACHED_HEADERS, MULTIPART, choose_stream_type
+from app.web.media_types import EVENT_STREAM, MAX_CACHED_HEADERS, MULTIPART, choose, read_qualities
 
 SSE_COMMENT = b":\n\n"
 SSE_COMPLETE = b"event: complete\ndata:\n\n"
@@ -64,7 +64,7 @@ FRAMINGS = {EVENT_STREAM: SSE, MULTIPART: PARTS}
 @lru_cache(MAX_CACHED_HEADERS)
 def choose_framing(accept: bytes | None) -> Framing | None:
     """The framing of a stream to a request with this Accept header; None if it names none."""
-    media_type = choose_stream_type(accept)
+    media_type = choose(read_qualities((accept or b"").decode("latin-1")), tuple(FRAMINGS))
     return None if media_type is None else FRAMINGS[media_type]
 
 

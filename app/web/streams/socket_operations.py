@@ -1,11 +1,12 @@
 """One operation of a WebSocket: runs as a request over HTTP does, and sends what it gives."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
 import orjson
-from starlette.types import Scope
+from starlette.types import Message, Scope
 
 from app.operations.change_stream import ChangeStream
 from app.operations.record import OperationRecord
@@ -17,7 +18,6 @@ from app.web.headers import identify_request
 from app.web.load.body_reader import ClientDisconnected
 from app.web.load.connections import StreamConnection
 from app.web.requests import HTTPError
-from app.web.streams.message_bodies import MessageBody
 from app.web.streams.messages import CloseCode, SocketClosed, write_complete, write_error, write_next
 from app.web.streams.open_streams import OpenStream
 
@@ -34,6 +34,26 @@ class SocketSession(NamedTuple):
     connection: StreamConnection
     authorization: bytes
     send: Callable[[str], Awaitable[None]]
+
+
+class MessageBody:
+    """A message as the body of a request: `receive` gives it, as ASGI has it, and the end when its client has left."""
+
+    __slots__ = ("_body", "_gone")
+
+    def __init__(self, body: bytes) -> None:
+        self._body: bytes | None = body
+        self._gone = asyncio.Event()
+
+    def leave(self) -> None:
+        self._gone.set()
+
+    async def receive(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
 
 
 class SocketOperation:

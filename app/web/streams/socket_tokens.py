@@ -13,7 +13,6 @@ from app.web.endpoint import GraphQLEndpoint
 from app.web.failures import Authenticate
 from app.web.headers import AUTHORIZATION, identify_request, read_headers
 from app.web.load.connections import CONNECTION
-from app.web.streams.message_bodies import MessageBody
 from app.web.streams.messages import (
     ClientMessage,
     CloseCode,
@@ -21,7 +20,7 @@ from app.web.streams.messages import (
     read_authorization,
     read_optional_object,
 )
-from app.web.streams.socket_operations import REJECTED, SocketSession
+from app.web.streams.socket_operations import REJECTED, MessageBody, SocketSession
 
 NOTHING = b'{"payload": {"query": ""}}'
 NO_SCOPE = Forbidden("The token has no scope of this service.")
