@@ -84,11 +84,7 @@ def main(context: click.Context) -> None:
         context.obj = load_settings(os.environ)
 
 
-main.add_command(check)
-main.add_command(report)
-
-
-for command in TRANSFER_COMMANDS:
+for command in (check, report, *TRANSFER_COMMANDS):
     main.add_command(command)
 
 

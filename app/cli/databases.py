@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -31,32 +32,34 @@ def provide_database(settings: Settings) -> Iterator[Settings]:
         yield replace(settings, database_url=url)
 
 
-@asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """An open pool. Raises ConfigurationError if the database is not ready for use."""
-    assert settings.database_url is not None
+def run_with_database(
+    settings: Settings, use: Callable[[Database], Awaitable[Result]], *, ends_by_sigterm: bool = False
+) -> Result:
+    """Use an open pool: what has come of it. Raises ConfigurationError if the database is not ready for use.
+
+    With `ends_by_sigterm`, that signal cancels the use, and CancelledError is raised.
+    """
+    return asyncio.run(use_database(settings, use, ends_by_sigterm=ends_by_sigterm))
+
+
+async def use_database(
+    settings: Settings, use: Callable[[Database], Awaitable[Result]], *, ends_by_sigterm: bool
+) -> Result:
+    task, url = asyncio.current_task(), settings.database_url
+    assert task is not None
+    assert url is not None
+    if ends_by_sigterm:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     logging.getLogger("attendance.database").setLevel(logging.ERROR)  # The command itself prints what fails.
-    database = Database(
-        settings.database_url, pool_size=2, row_security=settings.row_security, distributed=settings.distributed
-    )
+    database = Database(url, pool_size=2, row_security=settings.row_security, distributed=settings.distributed)
     await database.open()
     try:
         if (reason := await database.explain_unreadiness()) is not None:
-            await check_connection(settings.database_url)
+            await check_connection(url)
             raise ConfigurationError(reason)
-        yield database
+        return await use(database)
     finally:
         await database.close()
-
-
-def run_with_database(settings: Settings, use: Callable[[Database], Awaitable[Result]]) -> Result:
-    """Use an open pool: what has come of it. Raises ConfigurationError as `open_database` does."""
-
-    async def run() -> Result:
-        async with open_database(settings) as database:
-            return await use(database)
-
-    return asyncio.run(run())
 
 
 def analyze(settings: Settings) -> None:

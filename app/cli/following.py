@@ -1,7 +1,6 @@
 """`attendance export --follow`: writes the changes of a site until it is interrupted."""
 
 import asyncio
-import signal
 import sys
 from functools import partial
 from uuid import UUID
@@ -9,7 +8,7 @@ from uuid import UUID
 import click
 
 from app.attendance.transfer.following import follow_changes, read_cursor
-from app.cli.databases import open_database, provide_database
+from app.cli.databases import provide_database, run_with_database
 from app.errors import ConfigurationError, CursorExpired, CursorInvalid, CursorMismatch
 from app.plan.changes import ChangesPosition
 from app.settings import Settings
@@ -26,9 +25,11 @@ def follow_site(settings: Settings, site_id: UUID, cursor: str | None) -> None:
     Raises ConfigurationError for a cursor that cannot be used.
     """
     after = None if cursor is None else parse_cursor(cursor)
+    report_wait = partial(click.echo, err=True)
+    follow = partial(follow_changes, site_id=site_id, after=after, output=sys.stdout.buffer, report_wait=report_wait)
     try:
         with provide_database(settings) as provided:
-            asyncio.run(write_changes(provided, site_id, after))
+            run_with_database(provided, follow, ends_by_sigterm=True)
     except (KeyboardInterrupt, asyncio.CancelledError):
         return
     except CursorExpired as expired:
@@ -40,11 +41,3 @@ def parse_cursor(cursor: str) -> ChangesPosition:
         return read_cursor(cursor)
     except (CursorInvalid, CursorMismatch) as failure:
         raise ConfigurationError("--after takes a cursor of the changes of a whole site") from failure
-
-
-async def write_changes(settings: Settings, site_id: UUID, after: ChangesPosition | None) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with open_database(settings) as database:
-        await follow_changes(database, site_id, after, sys.stdout.buffer, partial(click.echo, err=True))

@@ -20,12 +20,13 @@ from app.settings import Settings
 TEXT, JSON = "text", "json"
 BAR_WIDTH = 20
 FULL_BLOCK, PLAIN_BLOCK = "\u2588", "#"
+# The names of each figure, in the text and in JSON.
 FIGURE_NAMES = {
-    Aggregate.TOTAL: "total",
-    Aggregate.ATTENDED: "attended",
-    Aggregate.NOT_ATTENDED: "notAttended",
-    Aggregate.NOT_SET: "notSet",
-    Aggregate.ATTENDEES: "numberOfAttendees",
+    Aggregate.TOTAL: ("records", "total"),
+    Aggregate.ATTENDED: ("attended", "attended"),
+    Aggregate.NOT_ATTENDED: ("not attended", "notAttended"),
+    Aggregate.NOT_SET: ("not set", "notSet"),
+    Aggregate.ATTENDEES: ("people who came", "numberOfAttendees"),
 }
 
 Figures = dict[Aggregate, int]
@@ -75,13 +76,7 @@ def render_report(read: SiteReport, block: str) -> Iterator[str]:
     yield f"Site {read.site_id}"
     yield ""
     yield f"  {'attendance rate':<16} {format_rate(rate):>10}  {draw_bar(rate or 0, block)}".rstrip()
-    for name, figure in (
-        ("records", Aggregate.TOTAL),
-        ("attended", Aggregate.ATTENDED),
-        ("not attended", Aggregate.NOT_ATTENDED),
-        ("not set", Aggregate.NOT_SET),
-        ("people who came", Aggregate.ATTENDEES),
-    ):
+    for figure, (name, _) in FIGURE_NAMES.items():
         yield f"  {name:<16} {figures[figure]:>10,}"
     for title, absences in (("Bookings", read.bookings), ("Sessions", read.sessions)):
         yield ""
@@ -152,5 +147,5 @@ def to_node(absence: ReportedAbsence, subject: str) -> dict[str, Any]:
 
 
 def to_summary(figures: Figures) -> dict[str, Any]:
-    summary: dict[str, Any] = {name: figures[figure] for figure, name in FIGURE_NAMES.items()}
+    summary: dict[str, Any] = {name: figures[figure] for figure, (_, name) in FIGURE_NAMES.items()}
     return {**summary, "attendanceRate": compute_rate(figures)}

@@ -1,7 +1,6 @@
 """The commands for the records of sites: import, export, sites and erase."""
 
 import asyncio
-import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,11 +14,12 @@ from app.attendance.transfer.formats import ImportFormat, guess_format
 from app.attendance.transfer.importing import ImportProgress, ImportSummary, import_records
 from app.attendance.transfer.rejects import RejectLog
 from app.attendance.transfer.site import StoreSiteRows, erase_site, export_site, store_rows, try_rows
-from app.cli.databases import analyze, open_database, provide_database, run_with_database
+from app.cli.databases import analyze, provide_database, run_with_database
 from app.cli.files import STANDARD_STREAM, check_rejects, name_rejects, open_source, show_progress
 from app.cli.following import follow_site
 from app.cli.options import SITE
 from app.database.failures import is_disk_full
+from app.database.pool import Database
 from app.database.sites import fetch_sites
 from app.errors import ConfigurationError, ServiceError
 from app.settings import Settings
@@ -81,7 +81,7 @@ def import_command(
         check_rejects(rejects, file)
         try:
             with provide_database(settings) as provided:
-                summary = asyncio.run(run.import_file(provided, source))
+                summary = run_with_database(provided, partial(run.import_file, source), ends_by_sigterm=True)
                 run.report_end(summary, is_dry_run=dry_run)
                 analyze(provided)
         except (KeyboardInterrupt, asyncio.CancelledError) as interruption:
@@ -111,24 +111,20 @@ class ImportRun:
         output = sys.stdout.buffer if rejects == STANDARD_STREAM else None
         self.rejects = RejectLog(rejects, partial(click.echo, err=True), output=output)
 
-    async def import_file(self, settings: Settings, source: BinaryIO) -> ImportSummary:
-        task = asyncio.current_task()
-        assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async def import_file(self, source: BinaryIO, database: Database) -> ImportSummary:
         with show_progress(self._file) as show:
-            async with open_database(settings) as database:
 
-                def report_progress(progress: ImportProgress) -> None:
-                    self._progress = progress
-                    show(progress)
+            def report_progress(progress: ImportProgress) -> None:
+                self._progress = progress
+                show(progress)
 
-                return await import_records(
-                    source,
-                    self._format,
-                    lambda rows: self._store(database, self._site_id, rows),
-                    rejects=self.rejects,
-                    report_progress=report_progress,
-                )
+            return await import_records(
+                source,
+                self._format,
+                lambda rows: self._store(database, self._site_id, rows),
+                rejects=self.rejects,
+                report_progress=report_progress,
+            )
 
     def report_stop(self, reason: str, exit_code: int) -> None:
         """Report how many records a stopped import has stored, and exit."""

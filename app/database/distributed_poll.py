@@ -41,12 +41,14 @@ class DistributedPoll:
 
         Raises ServiceError when no worker answers.
         """
+        array = [f"{{{','.join(sites)}}}"]
         if time.monotonic() >= self._apart_until:
             try:
-                return await self._ask_all(sites)
+                statement = render_few(sites) if len(sites) <= MOST_OF_FEW else (READ_REVISIONS, array)
+                return await self._ask(*statement)
             except ServiceError:
                 self._apart_until = time.monotonic() + APART_SECONDS
-        groups = await self._fetch_rows(GROUP_BY_WORKER, [f"{{{','.join(sites)}}}"], NO_SITE)
+        groups = await self._fetch_rows(GROUP_BY_WORKER, array, NO_SITE)
         slots = asyncio.Semaphore(MOST_AT_ONCE)
         pieces = [piece for group in groups for piece in cut(group[0].split(","))]
         answers = await asyncio.gather(*(self._ask_few(piece, slots) for piece in pieces), return_exceptions=True)
@@ -55,11 +57,6 @@ class DistributedPoll:
         if unforeseen or (failures and len(failures) == len(answers)):
             raise (unforeseen or failures)[0]
         return [row for answer in answers if not isinstance(answer, BaseException) for row in answer]
-
-    async def _ask_all(self, sites: Sequence[str]) -> list[Any]:
-        if len(sites) <= MOST_OF_FEW:
-            return await self._ask(*render_few(sites))
-        return await self._ask(READ_REVISIONS, [f"{{{','.join(sites)}}}"])
 
     async def _ask_few(self, sites: Sequence[str], slots: asyncio.Semaphore) -> list[Any]:
         async with slots:

@@ -73,20 +73,20 @@ async def check_server(connection: Any, *, distributed: bool) -> None:
 
     Without the setting, row security would hide all rows of tables that are distributed.
     """
-    if distributed:
-        await check_coordinator(connection)
-    elif (reason := await explain_distribution(connection, distributed=False)) is not None:
+    reason = await (explain_coordinator(connection) if distributed else explain_distribution(connection))
+    if reason is not None:
         raise ConfigurationError(reason)
 
 
-async def check_coordinator(connection: Any) -> None:
-    """Raise ConfigurationError unless this is the coordinator of a Citus cluster."""
+async def explain_coordinator(connection: Any) -> str | None:
+    """Why this is not the coordinator of a Citus cluster; None when it is."""
     if not await connection.fetchval(HAS_CITUS):
-        raise ConfigurationError(
+        return (
             "the database has no extension citus: create it on the coordinator and on each worker, and add the workers"
         )
     if not await connection.fetchval(IS_COORDINATOR):
-        raise ConfigurationError("this is a worker of a Citus cluster: name its coordinator in the database's URL")
+        return "this is a worker of a Citus cluster: name its coordinator in the database's URL"
+    return None
 
 
 async def distribute_tables(connection: Any) -> None:
@@ -145,19 +145,16 @@ async def find_undistributed_functions(connection: Any) -> list[str]:
     return [signature for signature in FUNCTIONS if signature not in found]
 
 
-async def explain_distribution(connection: Any, *, distributed: bool) -> str | None:
+async def explain_distribution(connection: Any, *, distributed: bool = False) -> str | None:
     """Why a migrated database is not distributed as the setting says, with the cure; None when it is."""
     has_citus = await connection.fetchval(HAS_CITUS)
     if not distributed:
         tables = await connection.fetch(DESCRIBE_TABLES, SITE_TABLES) if has_citus else []
         is_spread = any(table["method"] is not None for table in tables)
         return "the tables are distributed by Citus: set ATTENDANCE_DISTRIBUTED=on" if is_spread else None
-    try:
-        await check_coordinator(connection)
-    except ConfigurationError as failure:
-        return str(failure)
     return (
-        explain_tables(await connection.fetch(DESCRIBE_TABLES, [*SITE_TABLES, HISTORY]))
+        await explain_coordinator(connection)
+        or explain_tables(await connection.fetch(DESCRIBE_TABLES, [*SITE_TABLES, HISTORY]))
         or explain_functions(await find_undistributed_functions(connection))
         or explain_settings(await connection.fetch(READ_SETTINGS, [*SETTINGS, PLANS]))
     )

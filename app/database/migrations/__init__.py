@@ -223,11 +223,7 @@ async def find_pending(connection: Any) -> list[Migration]:
 
 async def read_pending(connection: Any) -> list[Migration]:
     """The migrations that a migrated database lacks. Raises ConfigurationError as `migrate` does."""
-    return compare_history(await connection.fetch(READ_HISTORY), read_migrations())
-
-
-def compare_history(history: list[Any], migrations: list[Migration]) -> list[Migration]:
-    """The `migrations` that are missing in the history. Raises ConfigurationError when the two contradict."""
+    history, migrations = await connection.fetch(READ_HISTORY), read_migrations()
     known = {migration.version: migration for migration in migrations}
     for version, name, checksum in history:
         if version not in known:

@@ -6,6 +6,7 @@ a second. A request that lasts longer than a tick gets a task that waits for its
 
 import asyncio
 from collections import Counter
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -25,21 +26,19 @@ class StopReason(Enum):
     SHUT_DOWN = "shut down"
 
 
+@dataclass(slots=True, eq=False)
 class InFlightRequest:
     """The task that handles a request, the tick at which its current phase began, and its client's `receive`.
 
     `receive` is None until the body has been read. `slot_site` is the site whose slot the request holds, if any.
     """
 
-    __slots__ = ("disconnect_listener", "receive", "slot_site", "started_at", "stop_reason", "task")
-
-    def __init__(self, task: "asyncio.Task[Any] | None", started_at: int) -> None:
-        self.task = task
-        self.started_at = started_at
-        self.receive: Receive | None = None
-        self.slot_site: str | None = None
-        self.stop_reason: StopReason | None = None
-        self.disconnect_listener: asyncio.Task[None] | None = None
+    task: "asyncio.Task[Any] | None"
+    started_at: int
+    receive: Receive | None = None
+    slot_site: str | None = None
+    stop_reason: StopReason | None = None
+    disconnect_listener: "asyncio.Task[None] | None" = None
 
 
 class InFlightRequests:

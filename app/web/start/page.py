@@ -12,20 +12,7 @@ from app.web.pages import POLICY, Assets, not_found, respond_page, wants_page
 
 FOLDER = Path(__file__).parent
 VENDOR_FOLDER = FOLDER / "vendor"
-OWN_NAMES = (
-    "page.css",
-    "main.js",
-    "tokens.js",
-    "client.js",
-    "follow.js",
-    "queries.js",
-    "elements.js",
-    "chart.js",
-    "check_in.js",
-    "records.js",
-    "absences.js",
-    "overview.js",
-)
+OWN_NAMES = ("page.css", *(path.name for path in FOLDER.glob("*.js")))
 CHART_NAMES = ("uPlot.min.css", "uPlot.iife.min.js")
 CHART_TAGS = (
     '<link rel="stylesheet" href="start/uPlot.min.css">\n    <script defer src="start/uPlot.iife.min.js"></script>'
