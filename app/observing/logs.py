@@ -20,14 +20,14 @@ OPERATION = "operation"
 TRACE_ID = slice(3, 35)
 OWN_LOGGERS = ("attendance", "uvicorn")
 LEVELS = logging.getLevelNamesMapping()
-# The driver's messages quote the arguments of statements, which must not be logged.
-DRIVER = "asyncpg."
 INFO, WARNING, ERROR = "info", "warning", "error"
 LEVELS_OF_OUTCOMES = {
     InternalServerError.code: ERROR,
     ServiceUnavailable.code: WARNING,
     OperationTimeout.code: WARNING,
 }
+# The driver's messages quote the arguments of statements, which must not be logged.
+DRIVER = "asyncpg."
 
 Fields = dict[str, Any]
 
