@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -96,39 +97,39 @@ def import_command(
         sys.exit(REJECTED)
 
 
+@dataclass
 class ImportRun:
     """One import and its report."""
 
-    def __init__(
-        self, file: Path, site_id: UUID, file_format: ImportFormat, rejects: Path, store: StoreSiteRows
-    ) -> None:
-        self._file = file
-        self._site_id = site_id
-        self._format = file_format
-        self._store = store
-        self._rejects_path = rejects
-        self._progress = ImportProgress()
-        output = sys.stdout.buffer if rejects == STANDARD_STREAM else None
-        self.rejects = RejectLog(rejects, partial(click.echo, err=True), output=output)
+    file: Path
+    site_id: UUID
+    file_format: ImportFormat
+    rejects_path: Path
+    store: StoreSiteRows
+
+    def __post_init__(self) -> None:
+        self.progress = ImportProgress()
+        output = sys.stdout.buffer if self.rejects_path == STANDARD_STREAM else None
+        self.rejects = RejectLog(self.rejects_path, partial(click.echo, err=True), output=output)
 
     async def import_file(self, source: BinaryIO, database: Database) -> ImportSummary:
-        with show_progress(self._file) as show:
+        with show_progress(self.file) as show:
 
             def report_progress(progress: ImportProgress) -> None:
-                self._progress = progress
+                self.progress = progress
                 show(progress)
 
             return await import_records(
                 source,
-                self._format,
-                lambda rows: self._store(database, self._site_id, rows),
+                self.file_format,
+                lambda rows: self.store(database, self.site_id, rows),
                 rejects=self.rejects,
                 report_progress=report_progress,
             )
 
     def report_stop(self, reason: str, exit_code: int) -> None:
         """Report how many records a stopped import has stored, and exit."""
-        stored = self._progress.summary.stored if self._store is store_rows else 0
+        stored = self.progress.summary.stored if self.store is store_rows else 0
         click.echo(f"Error: the import stopped: {reason}; {stored:,} records are stored; {GO_ON}", err=True)
         sys.exit(exit_code)
 
@@ -136,7 +137,7 @@ class ImportRun:
         """Report what became of the records."""
         counts = f"{summary.created} created, {summary.updated} updated, {summary.unchanged} unchanged"
         text = f"{'would be: ' if is_dry_run else ''}{counts}, {summary.rejected} rejected"
-        click.echo(text, err=self._rejects_path == STANDARD_STREAM)
+        click.echo(text, err=self.rejects_path == STANDARD_STREAM)
         if not self.rejects.count:
             return
         if not self.rejects.is_reported:
@@ -144,8 +145,8 @@ class ImportRun:
                 click.echo(reason, err=True)
             if more := self.rejects.count - len(self.rejects.reasons):
                 click.echo(f"and {more:,} more", err=True)
-            if self._rejects_path != STANDARD_STREAM:
-                click.echo(f"rejected records, each with its reason: {self._rejects_path}", err=True)
+            if self.rejects_path != STANDARD_STREAM:
+                click.echo(f"rejected records, each with its reason: {self.rejects_path}", err=True)
 
 
 @click.command()

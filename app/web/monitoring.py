@@ -110,10 +110,12 @@ def check_tracing(settings: Settings, environ: Mapping[str, str]) -> None:
 
     For OpenTelemetry's standard one, which is often set for all services of a machine, log a warning.
     """
-    if settings.otlp_endpoint is not None and not has_tracing():
+    if has_tracing():
+        return
+    if settings.otlp_endpoint is not None:
         raise ConfigurationError(f"traces need a package that is missing: {INSTALL}, or unset ATTENDANCE_OTLP_ENDPOINT")
     standard = find_standard_endpoint(environ)
-    if settings.otlp_endpoint is None and standard is not None and not has_tracing():
+    if standard is not None:
         logger.warning("there are no traces although %s is set: %s", standard, INSTALL)
 
 

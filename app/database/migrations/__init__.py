@@ -156,7 +156,9 @@ async def apply_pending(connection: Any, *, row_security: bool) -> Step:
         await connection.execute(LIMIT_LOCKS)
         await prepare(connection)
         try:
-            await apply_up_to_index(connection, await find_pending(connection), step)
+            if not await connection.fetchval(HAS_HISTORY):  # in any schema of the search_path
+                await connection.execute(CREATE_HISTORY)
+            await apply_up_to_index(connection, await read_pending(connection), step)
             async with connection.transaction():
                 await set_row_security(connection, row_security=row_security)
             await grant_privileges(connection, await connection.fetchval(FIND_SCHEMA_OF_TABLES))
@@ -212,13 +214,6 @@ def explain_encoding(encoding: str) -> str | None:
         f"the encoding of the database is {encoding} and must be UTF8: create one by CREATE DATABASE attendance "
         "ENCODING 'UTF8' TEMPLATE template0"
     )
-
-
-async def find_pending(connection: Any) -> list[Migration]:
-    """The migrations that are still to be applied."""
-    if not await connection.fetchval(HAS_HISTORY):  # in any schema of the search_path
-        await connection.execute(CREATE_HISTORY)
-    return await read_pending(connection)
 
 
 async def read_pending(connection: Any) -> list[Migration]:
