@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -156,11 +157,6 @@ def read_database_url(given: Mapping[str, str], name: str) -> str:
     return parse_database_url(given[name].strip(), PREFIX + name)
 
 
-def read_as_is(given: Mapping[str, str], name: str) -> str:
-    """A text that whoever uses it checks."""
-    return given[name]
-
-
 def read_text(given: Mapping[str, str], name: str) -> str:
     """A text that is compared byte by byte, so that white space at its ends is a mistake."""
     return check_ends(given[name], PREFIX + name)
@@ -222,7 +218,7 @@ READERS: dict[str, Callable[[Mapping[str, str], str], Any]] = {
     "JWT_SECRET": read_secret,
     **dict.fromkeys(("HOST", "JWT_ISSUER", "JWT_AUDIENCE", "EXPLORER_TOKEN", "METRICS_TOKEN"), read_text),
     **dict.fromkeys(SWITCHES, read_switch),
-    **dict.fromkeys(("JWT_PUBLIC_KEY", "JWKS_URL", "CORS_ORIGINS"), read_as_is),
+    **dict.fromkeys(("JWT_PUBLIC_KEY", "JWKS_URL", "CORS_ORIGINS"), getitem),  # whoever uses them checks them
     "LOG_LEVEL": read_log_level,
     "OTLP_ENDPOINT": read_web_url,
     "POOL_SIZE": partial(read_number, at_most=1000),

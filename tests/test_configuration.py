@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import PREFIX, TEST_NAMES, Settings, load_settings, write_value
+from app.settings import PREFIX, TEST_NAMES, Settings, load_settings
+from benchmarks.processes import write_value
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")

@@ -42,9 +42,6 @@ class LivenessProbe:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        self._poll()
-
     async def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -57,10 +54,10 @@ class LivenessProbe:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _poll(self) -> None:
-        """Find servers that borrowers wait for and that have not answered anybody, and probe them."""
+    def poll(self) -> None:
+        """Find servers that borrowers wait for and that have not answered anybody, and probe them. Again and again."""
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(POLL_SECONDS, self._poll)
+        self._timer = loop.call_later(POLL_SECONDS, self.poll)
         now = loop.time()
         in_use = {connection.address for connection in self._pool.in_use}
         for address in self._connector.addresses:

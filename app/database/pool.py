@@ -83,11 +83,6 @@ class Database(PostgresServer):
         """Which replicas reads use, and what is wrong with the others; None when there are none."""
         return None if self.replicas is None else self.replicas.explain()
 
-    @property
-    def can_read_replica(self) -> bool:
-        """Whether queries are answered also while the primary is gone."""
-        return self.replicas is not None and self.replicas.is_usable
-
     def open_reads(self, least_revision: int) -> ReadsRows:
         """What reads for one request, which sees at least a revision of its site: by a replica if that has it."""
         if self.replicas is None:

@@ -73,7 +73,7 @@ class PostgresServer:
 
     async def open(self) -> None:
         """Start the liveness probe. Connections are opened when they are needed, so the server may start later."""
-        self._liveness.start()
+        self._liveness.poll()
 
     async def close(self) -> None:
         await self._liveness.stop()

@@ -52,7 +52,9 @@ class Readiness:
     @property
     def is_ready_for_reads(self) -> bool:
         """Whether queries can run, by a replica if the primary is gone."""
-        return self.is_ready or (self.database.can_read_replica and not self.in_flight.is_shutting_down)
+        replicas = self.database.replicas
+        has_replica = replicas is not None and replicas.is_usable
+        return self.is_ready or (has_replica and not self.in_flight.is_shutting_down)
 
     @asynccontextmanager
     async def watch(self, prepare: Callable[[], None]) -> AsyncIterator[None]:

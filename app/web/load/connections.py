@@ -93,10 +93,6 @@ class ConnectionLimits:
         self.open += 1
         return True
 
-    def may_linger(self) -> bool:
-        """Whether a refused connection may stay open for a moment."""
-        return self.lingering < MAX_LINGERING
-
     def hold_message(self, size: int) -> bool:
         """Count bytes of a WebSocket's message that is not handled. False if there is no room for them."""
         if self.bytes_of_messages + size > MAX_BYTES_OF_MESSAGES:

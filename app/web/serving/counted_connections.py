@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from app.web.load.connections import ConnectionLimits
+from app.web.load.connections import MAX_LINGERING, ConnectionLimits
 from app.web.serving.raw_responses import TOO_MANY_CONNECTIONS
 
 LINGER_SECONDS = 1.0
@@ -62,7 +62,7 @@ class CountedConnection:
     def refuse(self) -> None:
         """Refuse a new connection. It stays open for a moment, because a reset could destroy the response."""
         self.transport.write(TOO_MANY_CONNECTIONS)
-        if not self.limits.may_linger():
+        if self.limits.lingering >= MAX_LINGERING:
             self.transport.close()
             return
         self.limits.lingering += 1

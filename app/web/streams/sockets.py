@@ -89,7 +89,8 @@ class GraphQLSocket:
                 case "subscribe":
                     await self._subscribe(message)
                 case "complete":
-                    self._leave(read_id(message))
+                    if operation := self._operations.pop(read_id(message), None):
+                        operation.leave()
                 case _:
                     raise SocketClosed(CloseCode.BAD_MESSAGE, "There is no message of this type.")
         except SocketClosed as closed:
@@ -131,11 +132,6 @@ class GraphQLSocket:
                 del self._operations[identifier]
         if self._closing is not None:
             await self._close_after_operations(self._closing)
-
-    def _leave(self, identifier: str) -> None:
-        operation = self._operations.pop(identifier, None)
-        if operation is not None:
-            operation.leave()
 
     async def _send_text(self, text: str) -> None:
         await self._connection.drain()
