@@ -81,9 +81,11 @@ async def test_in_session_mode_with_a_role_that_logs_in(
     settings = {**SESSION_SETTINGS, "statement_timeout": f"{LIMIT_SECONDS * 1000:.0f}"}
     for command in ("LOGIN", *(f"SET {name} = '{value}'" for name, value in settings.items())):
         await owner.execute(f"ALTER ROLE {service_role} {command}")
-    with run_pgbouncer(empty_url, mode="session", ignored=DROPPED, users=[service_role]) as url:
-        await check_limit(url, owner, site_id, row_security=True)
-    await owner.execute(f"DROP OWNED BY {service_role}")
+    try:
+        with run_pgbouncer(empty_url, mode="session", ignored=DROPPED, users=[service_role]) as url:
+            await check_limit(url, owner, site_id, row_security=True)
+    finally:
+        await owner.execute(f"DROP OWNED BY {service_role}")
 
 
 async def test_the_check_names_a_limit_that_postgres_lacks(
