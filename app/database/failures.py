@@ -6,17 +6,14 @@ import asyncpg
 
 from app.errors import Conflict, OperationTimeout, ServiceError, ServiceUnavailable
 
-# Each class of the driver stands for an SQLSTATE, or for a class of them.
 CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 # The server has stepped down, so that all connections to it are outdated.
 OUTDATING = (asyncpg.ReadOnlySQLTransactionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
-UNAVAILABLE = (
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.PostgresSystemError,  # the server's own disk or network; Citus says so of its connections to workers
-    asyncpg.UndefinedTableError,
-    asyncpg.InvalidSQLStatementNameError,
-)
+UNDEFINED = (asyncpg.UndefinedTableError, asyncpg.InvalidSQLStatementNameError)
+# Classes of SQLSTATE, whose first two characters are the same. Poolers and new servers use some that the driver lacks.
+CONNECTION_EXCEPTION = "08"
+# Insufficient resources, operator intervention, and the server's own disk or network: Citus says so of its workers.
+UNAVAILABLE = ("53", "57", "58")
 LOST_WORKER = "failure on connection marked as essential"
 STARTUP_PARAMETER = "startup parameter"  # as in PgBouncer's `unsupported startup parameter: role`
 CONNECT_PRIVILEGE = "CONNECT"  # as in Postgres's `User does not have CONNECT privilege.`, in any language
@@ -67,10 +64,12 @@ def translate_failure(failure: BaseException) -> ServiceError | None:
     if isinstance(failure, CONFLICTS):
         return Conflict("Another change got in the way; try again.")
     if isinstance(failure, asyncpg.PostgresError):
-        is_lost = isinstance(failure, (asyncpg.PostgresConnectionError, *OUTDATING))
+        state = failure.sqlstate or ""
+        is_lost = isinstance(failure, OUTDATING) or state.startswith(CONNECTION_EXCEPTION)
         if is_lost or (isinstance(failure, asyncpg.InternalServerError) and LOST_WORKER in str(failure)):
             return ConnectionLost(CALL_AGAIN)
-        return ServiceUnavailable(CALL_AGAIN) if isinstance(failure, UNAVAILABLE) else None
+        is_unavailable = isinstance(failure, UNDEFINED) or state.startswith(UNAVAILABLE)
+        return ServiceUnavailable(CALL_AGAIN) if is_unavailable else None
     if isinstance(failure, ValueError | BrokenPipeError) or not isinstance(failure, DRIVER_ERRORS):
         return None  # The database did not cause it.
     return ConnectionLost(CALL_AGAIN)

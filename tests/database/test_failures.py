@@ -32,6 +32,10 @@ ERRORS: dict[str, type[ServiceError] | None] = {
     "22P02": None,  # invalid_text_representation
     "XX000": None,  # internal_error
     "99999": None,  # a state that nobody knows
+    "08999": ConnectionLost,  # states that the driver does not know, of classes that it does
+    "53999": ServiceUnavailable,
+    "57P99": ServiceUnavailable,
+    "58999": ServiceUnavailable,
 }
 
 
