@@ -74,7 +74,7 @@ WHERE site_id = $1
 """
 
 # The same as a function of a database that Citus distributes: workers cannot read a temporary table.
-CALL_IMPORT = "SELECT created, written FROM attendance_import_1($1, $2)"
+CALL_IMPORT = "SELECT created, written FROM attendance_import_2($1, $2)"
 
 
 async def write_by_statements(

@@ -117,7 +117,7 @@ RETURNING id::text, revision AS site_revision"""
 CALL_SET = """SELECT {}, site_revision
 FROM attendance_set_1({}, {}, {}, {}, {}, {}, {}, {})"""
 CALL_DELETE = """SELECT id::text, site_revision
-FROM attendance_delete_1({}, {}, {}, {})"""
+FROM attendance_delete_2({}, {}, {}, {})"""
 
 
 class SetValues(NamedTuple):

@@ -83,7 +83,7 @@ $$
 """  # noqa: S608 - put together from constants
 # What is pruned is read before the counter is raised: whoever pruned some of it since has raised the counter's mark.
 DELETE = """
-CREATE OR REPLACE FUNCTION attendance_delete_1(site uuid, at timestamptz, kept_since timestamptz, ids text)
+CREATE OR REPLACE FUNCTION attendance_delete_2(site uuid, at timestamptz, kept_since timestamptz, ids text)
 RETURNS TABLE (id uuid, site_revision bigint) LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
@@ -129,7 +129,7 @@ $$
 # Who holds the counter sees all that the writers before it have done, so what is there now is there at the INSERT, too.
 # Each key is looked up for itself: for a join, the planner expects few rows and compares all with all.
 IMPORT = f"""
-CREATE OR REPLACE FUNCTION attendance_import_1(site uuid, rows_as_json text, OUT created bigint, OUT written bigint)
+CREATE OR REPLACE FUNCTION attendance_import_2(site uuid, rows_as_json text, OUT created bigint, OUT written bigint)
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     given json := rows_as_json::json;
@@ -220,8 +220,8 @@ $$
 # The statement that creates each function, by the signature, of which the first argument is the site.
 FUNCTIONS = {
     "attendance_set_1(uuid,timestamptz,text,text,text,text,text,text)": SET,
-    "attendance_delete_1(uuid,timestamptz,timestamptz,text)": DELETE,
-    "attendance_import_1(uuid,text)": IMPORT,
+    "attendance_delete_2(uuid,timestamptz,timestamptz,text)": DELETE,
+    "attendance_import_2(uuid,text)": IMPORT,
     "attendance_erase_1(uuid,uuid,text,integer)": ERASE,
 }
 
