@@ -3,8 +3,7 @@
 import asyncio
 import io
 import json
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,47 +167,26 @@ async def test_waiting_for_a_slow_source_does_not_hold_up_the_event_loop(tmp_pat
 
 
 class LineSource:
-    """A CSV that gives a line at each read, and then fails if `failure` is given; it reports each read."""
+    """A CSV that gives a line at each read, and then fails."""
 
-    def __init__(self, sessions: Sequence[str], report: Callable[[str], None], failure: OSError | None = None) -> None:
+    def __init__(self, sessions: Sequence[str], failure: OSError) -> None:
         header = b"bookingId,sessionId,status\n"
-        self._lines = [(header, "")] + [(f"{BOOKING},{each},ATTENDED\n".encode(), each) for each in sessions]
-        self._report = report
+        self._lines = [header, *(f"{BOOKING},{each},ATTENDED\n".encode() for each in sessions)]
         self._failure = failure
 
     def read(self, size: int, /) -> bytes:
         if not self._lines:
-            if self._failure is not None:
-                raise self._failure
-            return b""
-        line, session = self._lines[0]
-        self._lines[0] = line[size:], session
+            raise self._failure
+        line = self._lines[0]
+        self._lines[0] = line[size:]
         if not line[size:]:
             del self._lines[0]
-        self._report(session)
         return line[:size]
-
-
-async def test_a_batch_is_read_while_the_one_before_it_is_stored(tmp_path: Path) -> None:
-    loop, second_is_read = asyncio.get_running_loop(), asyncio.Event()
-
-    def report(session: str) -> None:
-        if session == "second":
-            loop.call_soon_threadsafe(second_is_read.set)
-
-    async def store(rows: Sequence[ImportRow]) -> BatchResult:
-        await asyncio.wait_for(second_is_read.wait(), timeout=10)
-        return BatchResult(created=len(rows), updated=0, unchanged=0, rejected=())
-
-    source: Any = LineSource(["first", "second"], report)
-    log = log_to(tmp_path / "rejects")
-    summary = await import_records(source, ImportFormat.CSV, store, rejects=log, batch_records=1)
-    assert summary == ImportSummary(created=2)
 
 
 async def test_what_was_read_before_a_read_failed_is_stored(tmp_path: Path) -> None:
     store, progress = RecordingStore(), list[ImportProgress]()
-    source: Any = LineSource(["first", "second"], lambda _: None, OSError("lost"))
+    source: Any = LineSource(["first", "second"], OSError("lost"))
     with pytest.raises(OSError, match="lost"):
         await import_records(
             source,
@@ -221,25 +199,3 @@ async def test_what_was_read_before_a_read_failed_is_stored(tmp_path: Path) -> N
     assert [[row.session_id for row in batch] for batch in store.batches] == [["first"], ["second"]]
     assert [step.summary.stored for step in progress] == [1, 2]
     assert progress[0].bytes_read < progress[1].bytes_read
-
-
-async def test_a_store_and_a_read_that_fail_together_end_with_the_error_of_the_store(tmp_path: Path) -> None:
-    has_failed = threading.Event()
-
-    class LostSource(LineSource):
-        def read(self, size: int, /) -> bytes:
-            try:
-                return super().read(size)
-            except OSError:
-                has_failed.set()
-                raise
-
-    async def store(_: Sequence[ImportRow]) -> BatchResult:
-        await asyncio.to_thread(has_failed.wait, 10)
-        await asyncio.sleep(0.05)  # until the failure has reached the loop
-        raise ConnectionResetError
-
-    source: Any = LostSource(["first"], lambda _: None, OSError("lost"))
-    log = log_to(tmp_path / "rejects")
-    with pytest.raises(ConnectionResetError):
-        await import_records(source, ImportFormat.CSV, store, rejects=log, batch_records=1)

@@ -14,7 +14,7 @@ from app.attendance.transfer.rejects import Problem, RejectLog
 from app.attendance.transfer.validation import InvalidRecord, parse_record
 from app.database.transfer import BatchResult, ImportRow
 
-BATCH_RECORDS = 2500
+BATCH_RECORDS = 5000
 NOTHING_STORED = BatchResult(created=0, updated=0, unchanged=0, rejected=())
 
 Result = TypeVar("Result")
@@ -68,33 +68,26 @@ async def import_records(
 ) -> ImportSummary:
     """Store every valid record of a file or of standard input, and write the others to `rejects`.
 
-    `store_batch` stores a batch in one transaction, while the next one is read. An import that stopped is resumed by
-    running it again.
+    `store_batch` stores a batch in one transaction; an import that stopped is resumed by running it again.
     Raises ConfigurationError when the source cannot be used at all.
     """
     counted = CountedSource(source)
     records = read_records(counted, file_format)
     summary = ImportSummary()
-    next_batch = start_in_thread(lambda: read_batch(records, batch_records))
-    try:
-        while batch := await next_batch:
-            bytes_read = counted.bytes_read
-            next_batch = start_in_thread(lambda: read_batch(records, batch_records))
-            result = await store_batch(batch.rows) if batch.rows else NOTHING_STORED
-            problems = collect_problems(batch, result)
-            summary = add_batch(summary, result, sum(isinstance(problem, Reject) for problem in problems))
-            report_progress(ImportProgress(summary, bytes_read))
-            rejects.write(problems)
-            rejects.note(batch.notes)
-            del batch  # Free its memory before the one after the next is read.
-    finally:
-        next_batch.cancel()
+    while batch := await run_in_thread(lambda: read_batch(records, batch_records)):
+        result = await store_batch(batch.rows) if batch.rows else NOTHING_STORED
+        problems = collect_problems(batch, result)
+        summary = add_batch(summary, result, sum(isinstance(problem, Reject) for problem in problems))
+        report_progress(ImportProgress(summary, counted.bytes_read))
+        rejects.write(problems)
+        rejects.note(batch.notes)
+        del batch  # Free its memory before the next one is read.
     rejects.close()
     return summary
 
 
-def start_in_thread(work: Callable[[], Result]) -> asyncio.Future[Result]:
-    """Start blocking work in a daemon thread, so that a read that never returns does not block the process's exit."""
+async def run_in_thread(work: Callable[[], Result]) -> Result:
+    """Run blocking work in a daemon thread, so that a read that never returns does not block the process's exit."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Result] = loop.create_future()
 
@@ -116,7 +109,7 @@ def start_in_thread(work: Callable[[], Result]) -> asyncio.Future[Result]:
             loop.call_soon_threadsafe(settle, result, failure)
 
     threading.Thread(target=run, daemon=True).start()
-    return outcome
+    return await outcome
 
 
 def read_batch(records: Iterator[Reading], size: int) -> ImportBatch | None:
