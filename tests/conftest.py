@@ -145,6 +145,15 @@ def calls_functions(request: pytest.FixtureRequest, database_url: str) -> bool:
     return bool(request.param == "functions")
 
 
+@pytest.fixture
+async def writing_database(database_url: str, calls_functions: bool) -> AsyncIterator[RecordingDatabase]:  # noqa: FBT001
+    """A pool whose writes are statements, or calls of functions."""
+    database = RecordingDatabase(database_url)
+    database.is_distributed = calls_functions
+    yield database
+    await database.close()
+
+
 @pytest.fixture(scope="session")
 async def database(database_url: str) -> AsyncIterator[RecordingDatabase]:
     """The service's pool on the migrated database."""

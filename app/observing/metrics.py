@@ -99,6 +99,7 @@ class BatchHistogram(Histogram):
     """A histogram that observes many amounts with one lock for each bucket, instead of two for each amount."""
 
     def observe_all(self, amounts: Sequence[float]) -> None:
+        """Count each amount in its bucket, and add all of them to the sum."""
         self._raise_if_not_observable()  # type: ignore[no-untyped-call]
         self._sum.inc(sum(amounts))
         for bucket, number in Sums(bisect_left(self._upper_bounds, amount) for amount in amounts).items():

@@ -104,9 +104,8 @@ def select_sources(plan: ChangesPlan, columns: tuple[Property, ...], *, all_dele
         return [select(kept, FALSE, TABLE, *found), select(gone, TRUE, NAMED_DELETIONS, *found, *gone_for_good)]
     of = plan.perspective.of
     is_own = sql("{} = {}::{}", COLUMNS[of], PERSPECTIVE_VALUE, COLUMN_TYPES[of])
-    was_own = sql(
-        "{} OR {} = ''", is_own, COLUMNS[Property.SESSION_ID]
-    )  # Without a session: see DELETE in `writes.py`.
+    # A deletion without a session is told to all: see DELETE in `writes.py`.
+    was_own = sql("{} OR {} = ''", is_own, COLUMNS[Property.SESSION_ID])
     own = all_of((where_site(SITE_VALUE), where_slice(of, hide_value(of, PERSPECTIVE_VALUE))))
     records = sql("(\nSELECT * FROM {} WHERE {} OFFSET 0\n) AS records", TABLE, own)
     return [

@@ -135,9 +135,9 @@ def select_page(source: Source, plan: PagePlan, after: Bound | None, before: Bou
 
 
 def select_columns(source: Source, plan: PagePlan) -> Fragment:
-    """The columns of a page. A booking that is no key of the order is cast to text here, where a GUID costs least.
+    """The columns of a page. A booking is cast to text unless it is a key of the order: a UUID costs more to write.
 
-    Not where more records than the page has are read: all of them would be cast.
+    It is not cast where more records are read than the page has, because all of them would be.
     """
     if source.values is None and not source.must_be_sorted and all(key.of is not BOOKING for key in plan.order):
         return join(", ", [name_texts([of]) if of is BOOKING else COLUMNS[of] for of in plan.columns])

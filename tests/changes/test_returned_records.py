@@ -1,6 +1,5 @@
 """Records that were deleted, and are imported again with their ids for another booking or session."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -19,12 +18,8 @@ HERE, THERE = UUID(int=1), UUID(int=2)
 
 
 @pytest.fixture
-async def database(database_url: str, calls_functions: bool) -> AsyncIterator[RecordingDatabase]:  # noqa: FBT001
-    """A pool whose writes are statements, or calls of functions."""
-    database = RecordingDatabase(database_url)
-    database.is_distributed = calls_functions
-    yield database
-    await database.close()
+def database(writing_database: RecordingDatabase) -> RecordingDatabase:
+    return writing_database
 
 
 async def store(site: Site, record: str, booking: UUID, session: str) -> None:

@@ -61,12 +61,8 @@ def make_row(**changes: object) -> ImportRow:
 
 
 @pytest.fixture
-async def database(database_url: str, calls_functions: bool) -> AsyncIterator[RecordingDatabase]:  # noqa: FBT001
-    """A pool whose writes are statements, or calls of functions."""
-    database = RecordingDatabase(database_url)
-    database.is_distributed = calls_functions
-    yield database
-    await database.close()
+def database(writing_database: RecordingDatabase) -> RecordingDatabase:
+    return writing_database
 
 
 @pytest.fixture
