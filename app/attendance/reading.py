@@ -65,9 +65,9 @@ class AttendanceReader:
         self._statistics = statistics
 
     def bound_statements(self) -> None:
-        """Bound how many statements run at once, and how long all take: for a request that sends many."""
+        """Bound how many of the site's statements run at once, and how long all take: for a request that sends many."""
         if type(self._database) is not BoundedReads:
-            self._database = BoundedReads(self._database)
+            self._database = BoundedReads(self._database, self._site_id)
 
     async def read_connection(self, plan: PagePlan | AbsencesPage, aggregates: frozenset[Aggregate]) -> Frame:
         """A connection without a parent."""

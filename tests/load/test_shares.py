@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.attendance.bounded_reads import MOST_STATEMENTS_AT_ONCE, BoundedReads
+from app.attendance.bounded_reads import MOST_STATEMENTS_AT_ONCE, BoundedReads, slots_of_sites
 from app.attendance.reading import AttendanceReader
 from app.attendance.statistics import QueryStatistics
 from app.database.pool import Row
@@ -85,11 +85,15 @@ class SlowDatabase:
         return []
 
 
-async def test_a_request_has_few_statements_at_once() -> None:
+@pytest.mark.parametrize(("sites", "requests"), [(1, 1), (1, 4), (2, 4)])
+async def test_requests_of_a_site_have_few_statements_at_once(sites: int, requests: int) -> None:
     database = SlowDatabase()
-    reads = BoundedReads(database)
-    await asyncio.gather(*(reads.read_rows("SELECT", [], uuid4()) for _ in range(30)))
-    assert (database.sent, database.most) == (30, MOST_STATEMENTS_AT_ONCE)
+    site_ids = [uuid4() for _ in range(sites)]
+    reads = [(BoundedReads(database, site), site) for site in site_ids for _ in range(requests)]
+    await asyncio.gather(*(each.read_rows("SELECT", [], site) for each, site in reads for _ in range(30)))
+    assert (database.sent, database.most) == (30 * sites * requests, MOST_STATEMENTS_AT_ONCE * sites)
+    reads.clear()
+    assert not any(site in slots_of_sites for site in site_ids)
 
 
 async def test_statements_that_have_taken_their_time_together_are_the_last_ones(
@@ -97,7 +101,7 @@ async def test_statements_that_have_taken_their_time_together_are_the_last_ones(
 ) -> None:
     monkeypatch.setattr("app.attendance.bounded_reads.MOST_STATEMENT_SECONDS", 0.1)
     database = SlowDatabase(seconds=0.05)
-    reads = BoundedReads(database)
+    reads = BoundedReads(database, uuid4())
     outcomes = await asyncio.gather(
         *(reads.read_rows("SELECT", [], uuid4()) for _ in range(30)), return_exceptions=True
     )
