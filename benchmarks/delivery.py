@@ -79,9 +79,9 @@ class Connection:
         body = orjson.dumps({"query": query, "variables": variables})
         self._writer.write(f"{self._head}Accept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
-    async def set(self, number: int) -> None:
-        """Set the number of the session's one record. Raises RuntimeError if it is refused."""
-        given = {"bookingId": BOOKING, "sessionId": SESSION, "status": "ATTENDED", "numberOfAttendees": number}
+    async def set(self, number: int, booking: str = BOOKING) -> None:
+        """Set the number of a booking's record of the session. Raises RuntimeError if it is refused."""
+        given = {"bookingId": booking, "sessionId": SESSION, "status": "ATTENDED", "numberOfAttendees": number}
         self._send(SET, {"input": given}, "application/json")
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length:"))

@@ -13,6 +13,7 @@ from benchmarks.pool import BARE, PoolLine
 from benchmarks.running import DeepLine, Line, RefusedLine, Results
 from benchmarks.stages import StageColumn
 from benchmarks.transfer import RECORDS, TransferLine
+from benchmarks.writers import render_writers
 
 DEEP_GOAL = 1.15
 INTRODUCTION = """# Performance
@@ -111,9 +112,8 @@ def render_report(
     if results.deep_lines:
         report += DEEP.format(rank=results.sample.rank) + "".join(map(render_deep_line, results.deep_lines))
     report += render_transfer(results.transfer)
-    report += render_observing(results.observing)
-    report += render_pool(results.pool)
-    report += render_stages(results.stages) + render_delivery(results.delivery) + render_peers(peers)
+    report += render_observing(results.observing) + render_pool(results.pool) + render_stages(results.stages)
+    report += render_delivery(results.delivery) + render_writers(results.writers) + render_peers(peers)
     return report + CONDITIONS + "".join(f"- {condition}\n" for condition in conditions)
 
 

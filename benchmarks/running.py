@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import click
@@ -23,6 +23,7 @@ from benchmarks.processes import HAND_WRITTEN, SERVICE, Server, run_server, writ
 from benchmarks.stages import StageColumn, measure_stages
 from benchmarks.transfer import TransferLine, measure_transfer
 from benchmarks.verifying import verify_answers, verify_refusal
+from benchmarks.writers import WritersLine, measure_writers
 
 SECRET = "the secret of the benchmarks, which guards nothing"  # noqa: S105
 SCOPES = ("SCOPE.DC-BOOKINGS.MANAGE-BOOKINGS",)
@@ -34,13 +35,14 @@ WHERE backend_type IN ('client backend', 'io worker', 'walwriter') AND pid <> pg
 GRAPHQL_PATH = "/graphql"
 DEEP, REFUSED = "deep", "refused"
 TRANSFER, OBSERVING, POOL, STAGES, DELIVERY = "transfer", "observing", "pool", "stages", "delivery"
-WITHOUT_SERVERS = {TRANSFER, OBSERVING, POOL, STAGES, DELIVERY}
+WRITERS = "writers"
+WITHOUT_SERVERS = {TRANSFER, OBSERVING, POOL, STAGES, DELIVERY, WRITERS}
 WRITES = ("set", "bulk")
 # Larger and smaller than the number of clients, who wait for connections then.
 POOL_SIZES = (10, 4)
 GROUPS = (
     *("page", "sites", "page-100", "page-100-literals", DEEP, "in", "record", REFUSED, "summary"),
-    *("absences", "entities", "entities-1000", *WRITES, TRANSFER, OBSERVING, POOL, STAGES, DELIVERY),
+    *("absences", "entities", "entities-1000", *WRITES, TRANSFER, OBSERVING, POOL, STAGES, DELIVERY, WRITERS),
 )
 
 
@@ -104,6 +106,7 @@ class Results:
     pool: Sequence[PoolLine] = ()
     stages: Sequence[StageColumn] = ()
     delivery: Sequence[DeliveryLine] = ()
+    writers: Sequence[WritersLine] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,9 @@ def run_groups(url: str, data_dir: Path, groups: Collection[str], records: int, 
     pool = measure_pools(url, rounds) if POOL in groups else ()
     stages = measure_stages(settings, list_cases(sample), make_token(settings), rounds) if STAGES in groups else ()
     delivery = measure_delivery(settings, make_token(settings)) if DELIVERY in groups else ()
-    return Results(sample, lines, refused_lines, deep_lines, transfer, observing, pool, stages, delivery)
+    sites = [make_token(settings, uuid4()) for _ in range(CONNECTIONS + 1)]
+    writers = measure_writers(settings, sites) if WRITERS in groups else ()
+    return Results(sample, lines, refused_lines, deep_lines, transfer, observing, pool, stages, delivery, writers)
 
 
 @contextmanager

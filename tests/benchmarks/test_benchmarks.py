@@ -7,13 +7,14 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
 from prometheus_client import values
 
 from app.settings import Settings, load_settings
-from benchmarks import delivery, observing, pool, stages
+from benchmarks import delivery, observing, pool, stages, writers
 from benchmarks.__main__ import FEWEST_RECORDS, main
 from benchmarks.cases import REQUESTS_APART, list_cases, list_deep_cases, make_item, refused_case
 from benchmarks.data import Sample, fill_database
@@ -28,6 +29,7 @@ from benchmarks.stage_clock import STAGES
 from benchmarks.stages import measure_stages
 from benchmarks.statements import KEYSETS
 from benchmarks.verifying import fetch_data
+from benchmarks.writers import WritersLine
 
 SAMPLE = Sample("", ("",) * 1000, 200_000, dict.fromkeys(KEYSETS, "cursor"), dict.fromkeys(KEYSETS, "cursor"))
 
@@ -68,6 +70,7 @@ def test_each_group_is_a_case_of_its_own() -> None:
         "pool",
         "stages",
         "delivery",
+        "writers",
     }
 
 
@@ -168,6 +171,20 @@ def test_deliveries_are_measured_on_both_processes(
     assert all(0 < line.median <= line.p95 < delivery.WAIT_SECONDS * 1000 for line in lines)
 
 
+def test_a_writer_is_measured_alone_beside_other_sites_and_beside_one(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writers, "TURNS", 2)
+    monkeypatch.setattr(writers, "TURN_SECONDS", 0.2)
+    settings = Settings(database_url=database_url, data_dir=tmp_path, jwt_secret=SECRET)
+    alone, beside_others, beside_one = writers.measure_writers(
+        settings, [make_token(settings, uuid4()) for _ in range(9)]
+    )
+    assert all(milliseconds > 0 for line in (alone, beside_others, beside_one) for milliseconds in line.milliseconds)
+    assert alone.rates == [0, 0]
+    assert all(rate > 0 for line in (beside_others, beside_one) for rate in line.rates)
+
+
 def test_processor_time_is_that_of_a_process_and_all_below_it() -> None:
     child = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ntime.sleep(60)"
     parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])"
@@ -225,6 +242,9 @@ def test_the_report_names_goals_and_those_that_are_missed() -> None:
     deliveries = [DeliveryLine("a stream", [10.0, 20.0, 60.0], goal=50)]
     report = render_report(Results(SAMPLE, [], [], [], [], delivery=deliveries), [], records=1000, rounds=3)
     assert "| a stream | **20** | 56 | 60 | 50 |" in report
+    beside_writers = [WritersLine("8 writers", [1.0, 2.0, 9.0], [500.0, 1400.0, 1500.0], goal="as quick")]
+    report = render_report(Results(SAMPLE, [], [], [], [], writers=beside_writers), [], records=1000, rounds=3)
+    assert "| 8 writers | **2.0** | 1,400 | as quick |" in report
     kept = render_report(Results(SAMPLE, [Line(page, 10, two, two)], [], [], []), [], records=1000, rounds=3)
     assert "Every goal is met." in kept
 
