@@ -14,7 +14,7 @@ from app.web.headers import CONTENT_ENCODING, CONTENT_TYPE, Headers
 from app.web.media_types import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, is_json
 
 BOM = b"\xef\xbb\xbf"
-SHORT_BYTES = 5000  # A body holds fewer values than bytes. It need not be counted if that is within the limit.
+MOST_UNCOUNTED = 5000  # A body holds at most a value in two bytes. If these are fewer, they need not be counted.
 MAY_BE_EMPTY = ("operationName", "variables", "extensions", DOCUMENT_ID)
 
 
@@ -63,8 +63,8 @@ def parse_body(body: bytes, scope_type: str) -> GraphQLRequest:
         raise HTTPError(400, "The body must be JSON.") from failure
     if scope_type == "websocket":
         parameters = parameters.get("payload")
-    max_values = len(body)
-    if max_values > SHORT_BYTES:
+    max_values = (len(body) + 1) // 2
+    if max_values > MOST_UNCOUNTED:
         max_values = body.count(b",") + body.count(b"[") + body.count(b"{")
     return build_request(parameters, max_values, only_queries=False)
 

@@ -87,13 +87,18 @@ class Cycle(RequestResponseCycle):
         headers, body = start["headers"], message["body"]
         is_whole = not message.get("more_body") and (b"content-length", b"%d" % len(body)) in headers
         is_blocked = self.flow.write_paused or self.disconnected
-        if is_blocked or not is_whole or len(body) > MAX_JOINED_BYTES or self.scope["method"] == "HEAD":
+        if is_blocked or not is_whole or self.scope["method"] == "HEAD":
             return False
         if CLOSE in headers:
             self.keep_alive = False
         elif not self.keep_alive:
             headers = [*headers, CLOSE]
-        self.transport.write(write_head(STATUS_LINE[start["status"]], [*self.default_headers, *headers]) + body)
+        head = write_head(STATUS_LINE[start["status"]], [*self.default_headers, *headers])
+        self.flow.unsent = len(body)
+        if len(body) > MAX_JOINED_BYTES:
+            self.transport.writelines((head, body))
+        else:
+            self.transport.write(head + body)
         self.response_started = self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
