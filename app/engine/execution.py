@@ -13,7 +13,7 @@ from app.engine.fields import RECORD, CompiledOperation, ConnectionField, Locati
 from app.engine.inputs import Variables
 from app.engine.introspection import IntrospectionRefused
 from app.engine.large_responses import LargeResponses
-from app.engine.pieces import PieceWriter
+from app.engine.pieces import PieceWriter, needs_pieces
 from app.plan.changes import ChangesPlan
 from app.plan.records import EntitiesPlan
 
@@ -41,9 +41,9 @@ async def run_operation(
 ) -> Result:
     """Plan, fetch and write the fields of an operation, those of a mutation one after the other.
 
-    What may be large is written in pieces, up to a bound, and fails beyond it. Such writing is within `large`, so that
-    the pieces of one response at a time take memory; None stands for what is not large. `plan` stands for the one
-    that the field of a subscription plans itself.
+    What may be large, unless its rows show that it is not, is written in pieces, up to a bound, and fails beyond it.
+    Such writing is within `large`, so that the pieces of one response at a time take memory; None stands for what is
+    not large. `plan` stands for the one that the field of a subscription plans itself.
     """
     branches: Sequence[RootBranch] = ()
     written: dict[str, Any] = {}
@@ -57,7 +57,7 @@ async def run_operation(
         failures = await fetch_step(branches, inputs, reader, failures)
         if failures is not None and failures.is_fatal:
             return Result(None, failures.noted)
-        if large is not None:
+        if large is not None and needs_pieces(compiled, branches):
             pieces = pieces or PieceWriter(large)
             beyond = await pieces.write_roots(branches, written, has_failures=failures is not None)
             if beyond is not None:

@@ -4,7 +4,7 @@ What is below a record is JSON already when the record is written, so its size i
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -12,13 +12,14 @@ import orjson
 
 from app.engine.branches import NestedBranch, RootBranch
 from app.engine.failures import FieldFailure, drop_failed
-from app.engine.fields import RECORD, ConnectionField, RecordsField, RootField, Write
+from app.engine.fields import RECORD, CompiledOperation, ConnectionField, RecordsField, RootField, Write
 from app.engine.large_responses import LargeResponses
+from app.engine.measuring import Sizes, count_records, measure_rows
 from app.errors import OperationTooComplex
 from app.plan.records import EntitiesPlan
 
 MAX_BYTES = 16_000_000
-# From this on, by the longest values that its fields can have, a response is written in pieces, alone.
+# From this on, by the longest values that it can have, a response is written in pieces, alone.
 LARGE_BYTES = 4_000_000
 ITEMS_A_PIECE = 100
 SECONDS_A_TURN = 0.002
@@ -27,7 +28,6 @@ TOO_LARGE = (
     "written is stored."
 )
 
-Sizes = Mapping[Any, int]
 Nested = list[dict[Any, Any]]
 
 
@@ -145,13 +145,10 @@ class PieceWriter:
             self._turn_began = perf_counter()
 
 
-def measure_rows(rows: Sequence[Any], branches: Iterable[NestedBranch], sizes: Sequence[Sizes]) -> int:
-    """How many bytes are written below records; a connection counts as often as there are records that it is below."""
-    total = 0
-    for branch, known in zip(branches, sizes, strict=True):
-        of: Any = branch.field.parent.of  # type: ignore[union-attr]
-        total += sum([known.get(row[of], 0) for row in rows])
-    return total
+def needs_pieces(compiled: CompiledOperation, branches: Sequence[RootBranch]) -> bool:
+    """Whether the rows of root fields let their data have so many bytes, by the longest values."""
+    counts = [count_records(branch) for branch in branches]
+    return None in counts or sum(filter(None, counts)) * compiled.record_bytes > LARGE_BYTES
 
 
 def fail_large(field: RootField) -> FieldFailure:

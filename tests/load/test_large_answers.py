@@ -6,10 +6,12 @@ import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from app.engine import pieces
 from app.engine.pieces import MAX_BYTES
 from tests.support.service import GraphQLClient, Record, RecordingDatabase, store
 
@@ -31,6 +33,7 @@ MUTATION = (
     "mutation($input: [AttendanceInput!]!) { bulkSetAttendance(input: $input) { results { attendance { id session "
     f"{{ attendances(first: 98) {{ {NODES} }} }} }} }} }} }}"
 )
+FEW_OR_MANY = "{ attendances(first: 100) { nodes { session { attendances(first: 50) { nodes { id sessionId } } } } } }"
 MOST_SECONDS_OF_A_TURN = 0.05
 TRIES = 10
 MOST_MEGABYTES = 80.0
@@ -116,3 +119,21 @@ async def test_a_large_answer_leaves_the_loop_to_others(
     nodes = answer.json()["data"]["attendances"]["nodes"]
     assert [len(node["session"]["attendances"]["nodes"]) for node in nodes] == [99] * 99
     assert nodes[98]["session"]["attendances"]["nodes"][98]["a17"] == session
+
+
+@pytest.mark.parametrize("sessions", [1, 100])
+async def test_only_many_records_are_written_in_pieces(
+    client: GraphQLClient, database: RecordingDatabase, site_id: UUID, monkeypatch: pytest.MonkeyPatch, sessions: int
+) -> None:
+    await store(database, site_id, [Record(uuid4(), f"session {number % sessions}") for number in range(100)])
+    written = []
+
+    async def write_roots(self: Any, *given: Any, **options: Any) -> Any:
+        written.append(given)
+        return await write_in_pieces(self, *given, **options)
+
+    write_in_pieces = pieces.PieceWriter.write_roots
+    monkeypatch.setattr(pieces.PieceWriter, "write_roots", write_roots)
+    answer = await client.data(FEW_OR_MANY)
+    assert len(answer["attendances"]["nodes"]) == 100
+    assert len(written) == (sessions == 1)

@@ -146,6 +146,7 @@ def writes_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if request.param:
         monkeypatch.setattr(running, "LARGE_BYTES", -1)
         monkeypatch.setattr(response, "LARGE_BYTES", -1)
+        monkeypatch.setattr(pieces, "LARGE_BYTES", -1)
         monkeypatch.setattr(pieces, "ITEMS_A_PIECE", 2)
     return bool(request.param)
 
