@@ -1,5 +1,6 @@
 """The files of an import: the source, with a display of progress, and the file of rejects."""
 
+import os
 import stat
 import sys
 import time
@@ -14,24 +15,39 @@ from app.attendance.transfer.importing import ImportProgress
 from app.errors import ConfigurationError
 
 STANDARD_STREAM = Path("-")
+DEVICE_DIRECTORIES = (Path("/dev"), Path("/proc"))
 
 
 def name_rejects(file: Path) -> Path:
     """The file for the rejects of a source: in the directory of a file, else (a pipe) in the working directory."""
-    is_file = file != STANDARD_STREAM and (not file.exists() or stat.S_ISREG(file.stat().st_mode))
+    is_stream = file == STANDARD_STREAM or any(map(file.absolute().is_relative_to, DEVICE_DIRECTORIES))
+    is_file = not is_stream and (not file.exists() or stat.S_ISREG(file.stat().st_mode))
     return file.with_name(file.name + ".rejects.ndjson") if is_file else Path("stdin.rejects.ndjson")
 
 
-def check_rejects(rejects: Path, file: Path) -> None:
+def check_rejects(rejects: Path, source: BinaryIO) -> None:
     """Raise ConfigurationError if the rejects would overwrite the file that is imported."""
-    if STANDARD_STREAM not in (rejects, file) and rejects.exists() and rejects.samefile(file):
+    try:
+        is_source = rejects.is_file() and os.path.samestat(rejects.stat(), os.fstat(source.fileno()))
+    except OSError:  # The source is no file.
+        return
+    if is_source and rejects != STANDARD_STREAM:
         raise ConfigurationError(f"the rejects cannot be written to {rejects}, because that is what is imported")
+
+
+def open_output() -> BinaryIO:
+    """Standard output. Raises ConfigurationError if it is closed."""
+    if sys.stdout is None:
+        raise ConfigurationError("standard output is closed")
+    return sys.stdout.buffer
 
 
 @contextmanager
 def open_source(file: Path) -> Iterator[BinaryIO]:
     """The file, unbuffered: a thread that waits in a buffered read holds a lock that the interpreter needs to exit."""
     if file == STANDARD_STREAM:
+        if sys.stdin is None:
+            raise ConfigurationError("standard input is closed")
         yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return
     try:

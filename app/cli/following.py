@@ -1,7 +1,6 @@
 """`attendance export --follow`: writes the changes of a site until it is interrupted."""
 
 import asyncio
-import sys
 from functools import partial
 from uuid import UUID
 
@@ -9,6 +8,7 @@ import click
 
 from app.attendance.transfer.following import follow_changes, read_cursor
 from app.cli.databases import provide_database, run_with_database
+from app.cli.files import open_output
 from app.errors import ConfigurationError, CursorExpired, CursorInvalid, CursorMismatch
 from app.plan.changes import ChangesPosition
 from app.settings import Settings
@@ -26,7 +26,7 @@ def follow_site(settings: Settings, site_id: UUID, cursor: str | None) -> None:
     """
     after = None if cursor is None else parse_cursor(cursor)
     report_wait = partial(click.echo, err=True)
-    follow = partial(follow_changes, site_id=site_id, after=after, output=sys.stdout.buffer, report_wait=report_wait)
+    follow = partial(follow_changes, site_id=site_id, after=after, output=open_output(), report_wait=report_wait)
     try:
         with provide_database(settings) as provided:
             run_with_database(provided, follow, ends_by_sigterm=True)

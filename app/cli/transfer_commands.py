@@ -16,7 +16,7 @@ from app.attendance.transfer.importing import ImportProgress, ImportSummary, imp
 from app.attendance.transfer.rejects import RejectLog
 from app.attendance.transfer.site import StoreSiteRows, erase_site, export_site, store_rows, try_rows
 from app.cli.databases import analyze, provide_database, run_with_database
-from app.cli.files import STANDARD_STREAM, check_rejects, name_rejects, open_source, show_progress
+from app.cli.files import STANDARD_STREAM, check_rejects, name_rejects, open_output, open_source, show_progress
 from app.cli.following import follow_site
 from app.cli.options import SITE
 from app.database.failures import is_disk_full
@@ -79,7 +79,7 @@ def import_command(
     rejects = rejects or name_rejects(file)
     run = ImportRun(file, site_id, file_format, rejects, try_rows if dry_run else store_rows)
     with open_source(file) as source:
-        check_rejects(rejects, file)
+        check_rejects(rejects, source)
         try:
             with provide_database(settings) as provided:
                 summary = run_with_database(provided, partial(run.import_file, source), ends_by_sigterm=True)
@@ -109,7 +109,7 @@ class ImportRun:
 
     def __post_init__(self) -> None:
         self.progress = ImportProgress()
-        output = sys.stdout.buffer if self.rejects_path == STANDARD_STREAM else None
+        output = open_output() if self.rejects_path == STANDARD_STREAM else None
         self.rejects = RejectLog(self.rejects_path, partial(click.echo, err=True), output=output)
 
     async def import_file(self, source: BinaryIO, database: Database) -> ImportSummary:
@@ -137,7 +137,13 @@ class ImportRun:
         """Report what became of the records."""
         counts = f"{summary.created} created, {summary.updated} updated, {summary.unchanged} unchanged"
         text = f"{'would be: ' if is_dry_run else ''}{counts}, {summary.rejected} rejected"
-        click.echo(text, err=self.rejects_path == STANDARD_STREAM)
+        try:
+            click.echo(text, err=self.rejects_path == STANDARD_STREAM)
+        except OSError as failure:
+            click.echo(
+                f"Error: the totals cannot be written: {failure.strerror}; the import is complete: {text}", err=True
+            )
+            sys.exit(STOPPED)
         if not self.rejects.count:
             return
         if not self.rejects.is_reported:
@@ -178,7 +184,7 @@ def export(settings: Settings, site_id: UUID, format_name: str, after: str | Non
     if after is not None:
         raise ConfigurationError("--after is for changes: add --follow")
     with provide_database(settings) as provided:
-        output, export_format = sys.stdout.buffer, ExportFormat(format_name)
+        output, export_format = open_output(), ExportFormat(format_name)
         count = run_with_database(provided, lambda database: export_site(database, site_id, output, export_format))
         output.flush()
     if not count:

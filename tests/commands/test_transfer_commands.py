@@ -161,15 +161,66 @@ def test_where_rejects_cannot_be_written_all_reasons_are_reported_and_the_rest_i
 def test_what_comes_through_a_pipe_of_the_shell_has_its_rejects_in_the_working_directory(
     own_url: str, site: str, tmp_path: Path
 ) -> None:
-    command = " ".join(f"'{word}'" for word in (*COMMAND, "import"))
-    ended = subprocess.run(
-        ["/bin/bash", "-c", f"{command} <(echo oops) --format ndjson --site {site}"],
-        env=environment(tmp_path, DATABASE_URL=own_url),
-        cwd=tmp_path,
+    ended = run_in_shell(tmp_path, own_url, f"$ATTENDANCE import <(echo oops) --format ndjson --site {site}")
+    assert ended.returncode == 1, ended.stderr
+    assert json.loads((tmp_path / "stdin.rejects.ndjson").read_text())["record"] == "oops"
+
+
+def run_in_shell(directory: Path, url: str, text: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of a shell in which $ATTENDANCE is the command."""
+    return subprocess.run(
+        ["/bin/bash", "-c", text.replace("$ATTENDANCE", " ".join(f"'{word}'" for word in COMMAND))],
+        env=environment(directory, DATABASE_URL=url),
+        cwd=directory,
         capture_output=True,
+        text=True,
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("import - --format ndjson --site {} <&-", "input"),
+        ("import - --format ndjson --site {} --rejects - < a.ndjson >&-", "output"),
+        ("export --site {} >&-", "output"),
+        ("export --follow --site {} >&-", "output"),
+    ],
+)
+def test_a_closed_standard_stream_is_named(own_url: str, site: str, tmp_path: Path, line: str, name: str) -> None:
+    (tmp_path / "a.ndjson").write_bytes(write_lines(1))
+    ended = run_in_shell(tmp_path, own_url, f"$ATTENDANCE {line.format(site)}")
+    assert (ended.returncode, ended.stderr) == (2, f"Error: standard {name} is closed\n")
+    assert count_stored(own_url, site) == 0
+
+
+def test_totals_that_cannot_be_written_are_reported_with_the_reason(own_url: str, site: str, tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson").write_bytes(write_lines(3))
+    ended = run_in_shell(tmp_path, own_url, f"$ATTENDANCE import a.ndjson --site {site} > /dev/full")
+    reason = "the totals cannot be written: No space left on device; the import is complete: 3 created"
+    assert ended.returncode == 3
+    assert reason in ended.stderr
+
+
+def test_rejects_never_overwrite_what_standard_input_reads(own_url: str, site: str, tmp_path: Path) -> None:
+    path = tmp_path / "stdin.rejects.ndjson"
+    content = b'{"line": 1, "reason": "x", "record": "y"}\n' + write_lines(30_000)
+    command = f"$ATTENDANCE import - --format ndjson --site {site}"
+    path.write_bytes(content)
+    refused = run_in_shell(tmp_path, own_url, f"{command} < {path.name}")
+    assert (refused.returncode, path.read_bytes() == content) == (2, True)
+    assert f"the rejects cannot be written to {path.name}" in refused.stderr
+    piped = run_in_shell(tmp_path, own_url, f"cat {path.name} | {command}")
+    assert (piped.returncode, piped.stdout) == (1, "30000 created, 0 updated, 0 unchanged, 1 rejected\n")
+    assert len(path.read_text().splitlines()) == 1
+
+
+def test_what_the_name_of_standard_input_reads_has_its_rejects_in_the_working_directory(
+    own_url: str, site: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.ndjson").write_bytes(b"oops\n")
+    ended = run_in_shell(tmp_path, own_url, f"$ATTENDANCE import /dev/stdin --format ndjson --site {site} < a.ndjson")
     assert ended.returncode == 1, ended.stderr
     assert json.loads((tmp_path / "stdin.rejects.ndjson").read_text())["record"] == "oops"
 

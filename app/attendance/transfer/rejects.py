@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -51,7 +52,7 @@ class RejectLog:
             self._report(describe_problem(problem))
 
     def _append(self, text: bytes) -> None:
-        self._file = self._file or self._path.open("wb", buffering=0)
+        self._file = self._file or create_file(self._path)
         while text:
             text = text[self._file.write(text) :]
         self._file.flush()
@@ -70,6 +71,14 @@ class RejectLog:
                 self._path.unlink()
             except OSError:
                 self._report(f"nothing was rejected; {self._path} is of an earlier import")
+
+
+def create_file(path: Path) -> BinaryIO:
+    """A new file instead of the one of that name, so that a program which still reads that one reads all of it."""
+    if path.is_file() and not path.is_symlink():
+        with suppress(OSError):
+            path.unlink()
+    return path.open("wb", buffering=0)
 
 
 def holds_rejects(path: Path) -> bool:
