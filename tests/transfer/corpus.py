@@ -90,6 +90,12 @@ def list_dialects() -> Iterator[Case]:
     yield Case("UTF-16 without a mark", "a.csv", content.encode("utf-16-le"), ABC)
     yield Case("UTF-16 without a mark, big endian", "a.csv", content.encode("utf-16-be"), ABC)
     yield Case("UTF-32", "a.csv", content.encode("utf-32"), ABC)
+    for encoding in ("utf-32-le", "utf-32-be"):
+        yield Case(f"{encoding} without a mark", "a.csv", content.encode(encoding), ABC)
+    for encoding in ("utf-8", "utf-16-le", "utf-32-be"):
+        yield Case(f"two marks in {encoding}", "a.csv", f"\ufeff\ufeff{content}".encode(encoding), ABC)
+    for line, separator in [("sep=\\t", "\t"), ("sep=", ";"), ('"sep=\\t"', "\t")]:
+        yield Case(f"the line {line}", "a.csv", f"{line}\r\n{content}".replace(",", separator).encode(), ABC)
     for name, end in [("CR", "\r"), ("LF", "\n"), ("CR and LF", "\r\n")]:
         yield Case(f"lines that end with {name}", "a.csv", table(A, B, C, end=end), ABC)
     yield Case("lines that end in all ways", "a.csv", f"{HEADER}\r{A}\r\n{B}\n\r{C}".encode(), ABC)
@@ -159,6 +165,10 @@ def list_cells() -> Iterator[Case]:
             (3, f"sessionId must be a text or a whole number, not 1.23457E+22: {CHANGED}"),
         ),
     )
+    for cell in ("1.2345678901234568e+22", "1e+22", "1,23457E+22"):
+        reason = f"sessionId must be a text or a whole number, not {cell.replace(',', '.').upper()}: {CHANGED}"
+        content = table(row(cell, separator=";"), row("1e22", separator=";"), header=HEADER.replace(",", ";"))
+        yield Case(f"the id {cell}", "a.csv", content, stored("1e22"), ((2, reason),))
 
 
 def list_broken_tables() -> Iterator[Case]:
@@ -224,6 +234,17 @@ def list_broken_tables() -> Iterator[Case]:
     yield Case(
         "two columns in one that are not needed", "a.csv", table(header=merged), refused="has two columns in one"
     )
+    in_header = "the header of the CSV has a record in its line: end the lines of the file with LF, CR LF or CR"
+    for name, end in [("NEL", "\x85"), ("LS", "\u2028"), ("VT", "\v"), ("a space", " "), ("a comma", ",")]:
+        yield Case(f"lines that end with {name}", "a.csv", table(A, B, end=end), refused=in_header)
+    yield Case("one row in the line of the header", "a.csv", f"{HEADER},note {A},x".encode(), refused=in_header)
+    quoted = "\n".join(f'"{line}"' for line in (HEADER, A))
+    yield Case("quotes around each line", "a.csv", quoted.encode(), refused="remove the quotes around each line")
+    yield Case("a name that does not print", "a.csv", b"booking\x01Id,a\n", refused=r"columns found: booking\x01Id, a")
+    for name, separator, shown in [("0x01", "\x01", r"\x01"), ("0x1f", "\x1f", r"\x1f")]:
+        content = table().decode().replace(",", separator).encode()
+        yield Case(f"separators {name}", "a.csv", content, refused=f"are separated by `{shown}`")
+    yield Case("no text, but a database", "a.csv", b"SQLite format 3\0", refused="the file is not text")
     yield Case("a column twice", "a.csv", table(header=HEADER + ",Booking ID"), refused=twice)
     yield Case("a workbook", "a.csv", b"PK\x03\x04\x14\x00", refused="an Excel workbook (.xlsx)")
     yield Case("an old workbook", "a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", refused="an Excel workbook (.xls)")
@@ -254,8 +275,24 @@ def list_documents() -> Iterator[Case]:
     edges = ",".join(f'{{"cursor": "x", "node": {text}}}' for text in TEXTS)
     content = f'{{"data": {{"attendances": {{"edges": [{edges}], "pageInfo": {{}}}}}}}}'
     yield Case("edges of a query", "a.json", content.encode(), ABC)
+    for name, other in [("null", "null"), ("an edge without a node", '{"node": null}'), ("another object", '{"x": 1}')]:
+        content = f'{{"data": {{"edges": [{other}, {other}, {edges}], "tags": [{{"x": 1}}]}}}}'
+        reason = "the record must be an object with fields" if other == "null" else "bookingId is missing"
+        yield Case(f"{name} before edges", "a.json", content.encode(), ABC, ((1, reason),) * 2)
+    content = f'{{"items": [1, {plain}]}}'.encode()
+    yield Case("a number before records", "a.json", content, (), ((1, "no array of records was found in it"),))
     yield Case("UTF-8 with a mark", "a.json", codecs.BOM_UTF8 + array(*RECORDS), ABC)
     yield Case("UTF-16", "a.json", array(*RECORDS).decode().encode("utf-16"), ABC)
+    for suffix in ("json", "ndjson"):
+        twice_marked = b"".join((codecs.BOM_UTF8, codecs.BOM_UTF8, array(*RECORDS)))
+        yield Case(f"two marks, .{suffix}", f"a.{suffix}", twice_marked, ABC)
+        content = array(*RECORDS).decode().encode("utf-32-le")
+        yield Case(f"UTF-32 without a mark, .{suffix}", f"a.{suffix}", content, ABC)
+        mixed = f"{TEXTS[0]}\n[{TEXTS[1]}, {TEXTS[2]}]\n{json.dumps(record('d'))}\n".encode()
+        yield Case(f"an array among lines, .{suffix}", f"a.{suffix}", mixed, stored("a", "b", "c", "d"))
+        long = lines(RECORDS[0], record("b", notes="x" * 2**16), RECORDS[2])
+        too_long = ((2, "the record is longer than 65536 bytes"),)
+        yield Case(f"a record that is too long, .{suffix}", f"a.{suffix}", long, stored("a", "c"), too_long)
     yield Case("lines that end with CR", "a.ndjson", lines(*RECORDS).replace(b"\n", b"\r"), ABC)
     yield Case("empty lines", "a.ndjson", b"\n \n" + lines(*RECORDS).replace(b"\n", b"\n\n"), ABC)
     yield Case("no records", "a.json", b"[]")
@@ -294,9 +331,18 @@ def list_values() -> Iterator[Case]:
             changed = content.replace(str(huge).encode(), text.encode())
             reason = f"sessionId must be a text or a whole number, not {text}: {CHANGED}"
             yield Case(f"the id {text}, {name}", name, changed, (), ((1, reason),))
-    for given in (MOMENT, "2026-01-31T10:30:00+02:00", {"$date": "2026-01-31T08:30:00.000Z"}, {"$date": 1769848200000}):
+    for wrapper in ("$numberLong", "$numberInt"):
+        yield Case(f"an id in {wrapper}", "a.json", array(record({wrapper: "0012"})), stored("12"))
+    for given in (
+        MOMENT,
+        "2026-01-31T10:30:00+02:00",
+        {"$date": "2026-01-31T08:30:00.000Z"},
+        {"$date": 1769848200000},
+        {"$date": {"$numberLong": "1769848200000"}},
+        {"$date": {"$numberLong": 1769848200000}},
+    ):
         yield Case(f"the time {given}", "a.json", array(record(_createdDate=given)), stored("s"), created=MOMENT)
-    for given in ("2026-01-31", "2026-01-31T08:30:00", 1769848200, {"$date": None}, "31.01.2026 08:30"):
+    for given in ("2026-01-31", "2026-01-31T08:30:00", 1769848200, {"$date": None}, "31.01.2026 08:30", f"{MOMENT}\0"):
         yield Case(f"the time {given}", "a.json", array(record(createdAt=given)), (), ((1, NOT_A_TIME),))
     yield Case(
         "names in another style",

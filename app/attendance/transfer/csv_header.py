@@ -13,7 +13,9 @@ from app.errors import ConfigurationError
 from app.plan.properties import GUID_PATTERN
 
 SEPARATORS = (",", ";", "\t", "|")
-SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?[,;\t|]*\s*', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'"?sep=(\\t|[^"\r\n])?"?[,;\t|]*\s*', re.IGNORECASE)
+STATUS_WORD = re.compile(r"(?<![A-Z])(?:NOT_SET|(?:NOT_)?ATTENDED)(?![A-Z])", re.IGNORECASE)
+UNPRINTABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\ufeff]")
 SEPARATOR_NAMES = {"\t": "tabs", " ": "spaces"}
 MOST_HEADER_LINES = 10
 MOST_NAMES_SHOWN = 20
@@ -50,8 +52,11 @@ def make_header(names: Sequence[str], separator: str) -> Header:
     """
     most_cells = len(names)
     names = trim_names(names)
+    check_single_line(names)
     fields = [find_field(name) or name for name in names]
     for field in REQUIRED_FIELDS:
+        if field not in fields and any("\0" in name for name in names):
+            raise ConfigurationError("the file is not text: its first line has NUL bytes")
         if field not in fields:
             raise ConfigurationError(f"the CSV lacks the column {field}{describe_columns(names)}")
     for name in names:
@@ -67,6 +72,16 @@ def make_header(names: Sequence[str], separator: str) -> Header:
     return Header(RowSplitter(separator, most_cells), names, fields, most_cells)
 
 
+def check_single_line(names: Sequence[str]) -> None:
+    """Raise ConfigurationError if a record is in the line of the header, because the line's end is not recognized."""
+    text = "\n".join(name for name in names if not find_field(name))
+    if GUID_PATTERN.search(text) and STATUS_WORD.search(text) and len(set(map(find_field, names))) > 1:
+        raise ConfigurationError(
+            "the header of the CSV has a record in its line: end the lines of the file with LF, CR LF or CR"
+            f"{describe_columns(names)}"
+        )
+
+
 def read_header(lines: NumberedLines) -> Header:
     """The header, which is the first non-empty line, after a line such as `sep=;` if there is one.
 
@@ -75,17 +90,19 @@ def read_header(lines: NumberedLines) -> Header:
     text = take_header(lines)
     separators: tuple[str, ...] = SEPARATORS
     if found := SEPARATOR_LINE.fullmatch(text):
-        separators = (found[1], *SEPARATORS)
+        separators = (found[1].replace("\\t", "\t"), *SEPARATORS) if found[1] else SEPARATORS
         text = take_header(lines)
     if text.lstrip().startswith(("{", "[")):
         raise ConfigurationError("the file looks like JSON, not like CSV: give --format json")
     splitters = [RowSplitter(separator) for separator in dict.fromkeys(separators)]
     best = max(splitters, key=lambda splitter: count_fields(text, splitter))
     if not count_fields(text, best) and (separator := find_separator(text)):
-        shown = SEPARATOR_NAMES.get(separator, f"`{separator}`")
+        if separator in separators:
+            raise ConfigurationError("the header of the CSV is one quoted cell: remove the quotes around each line")
+        shown = SEPARATOR_NAMES.get(separator, f"`{escape(separator)}`")
         raise ConfigurationError(
             f"the columns of the CSV are separated by {shown}: "
-            f"use `,` `;` `|` or tabs, or a first line `sep={separator}`"
+            f"use `,` `;` `|` or tabs, or a first line `sep={escape(separator)}`"
         )
     return make_header(split_names(text, best), best.separator)
 
@@ -151,5 +168,11 @@ def describe_columns(names: Sequence[str]) -> str:
 
 def join_names_shown(names: Sequence[str]) -> str:
     """The first names, shortened, for a message."""
-    shown = [name[:LONGEST_NAME_SHOWN].encode("utf-8", "replace").decode() for name in names[:MOST_NAMES_SHOWN] if name]
+    shown = [escape(name[:LONGEST_NAME_SHOWN]) for name in names[:MOST_NAMES_SHOWN] if name]
     return ", ".join(shown) + (", ..." if len(names) > MOST_NAMES_SHOWN else "")
+
+
+def escape(text: str) -> str:
+    """Text for a message: what does not print is written as an escape, invalid bytes as question marks."""
+    printed = text.encode("utf-8", "replace").decode()
+    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], printed)

@@ -11,8 +11,8 @@ from app.attendance.transfer.lines import NumberedLines, is_too_long, read_lines
 from app.attendance.transfer.records import MAX_RECORD_BYTES, TOO_LONG, Note, RawRecord, Reading, Reject, excerpt
 from app.plan.properties import GUID_PATTERN
 
-# How pandas and Excel write a whole number that they have converted to floating point.
-CHANGED_NUMBER = re.compile(r"-?[0-9]+\.0+|-?[0-9](?:\.[0-9]+)?E\+[0-9]{1,3}", re.ASCII)
+# How pandas, R and Excel write a whole number that they have converted to floating point.
+CHANGED_NUMBER = re.compile(r"-?[0-9]+\.0+|-?[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]{1,3}", re.ASCII)
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -47,7 +47,7 @@ def read_record(header: Header, line: int, cells: Cells) -> RawRecord | Reject:
     session_id = record.get("sessionId")
     if isinstance(session_id, str) and CHANGED_NUMBER.fullmatch(session_id):
         is_quoted = cells.is_quoted(header.fields.index("sessionId"))
-        record["sessionId"] = session_id if is_quoted else Decimal(session_id)
+        record["sessionId"] = session_id if is_quoted else Decimal(session_id.replace(",", "."))
     return RawRecord(line, record)
 
 

@@ -26,6 +26,13 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+# Which of the first four bytes are NUL, if the text begins with ASCII.
+NUL_PATTERNS = {
+    b"\0\1\0\1": "utf-16-le",
+    b"\1\0\1\0": "utf-16-be",
+    b"\0\1\1\1": "utf-32-le",
+    b"\1\1\1\0": "utf-32-be",
+}
 # UTF-8 never has this byte, so later stages see that the text was invalid.
 INVALID_BYTE = b"\xff"
 
@@ -47,7 +54,7 @@ def read_utf8(source: Source) -> Iterator[bytes]:
             raise ConfigurationError(f"the file is {description}")
     mark, encoding = detect_encoding(start)
     chunks = read_chunks(start[len(mark) :], source)
-    return chunks if encoding == "utf-8" else transcode(chunks, encoding)
+    return strip_marks(chunks if encoding == "utf-8" else transcode(chunks, encoding))
 
 
 def read_start(source: Source) -> bytes:
@@ -62,10 +69,7 @@ def detect_encoding(start: bytes) -> tuple[bytes, str]:
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
             return mark, encoding
-    is_nul = [byte == 0 for byte in start[:4]]
-    if is_nul == [False, True, False, True]:
-        return b"", "utf-16-le"
-    return b"", "utf-16-be" if is_nul == [True, False, True, False] else "utf-8"
+    return b"", NUL_PATTERNS.get(bytes(byte == 0 for byte in start[:4]), "utf-8")
 
 
 def read_chunks(start: bytes, source: Source) -> Iterator[bytes]:
@@ -73,6 +77,21 @@ def read_chunks(start: bytes, source: Source) -> Iterator[bytes]:
     while chunk:
         yield chunk
         chunk = source.read(CHUNK_BYTES)
+
+
+def strip_marks(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks without further byte order marks at the start, which programs add that do not see the first one."""
+    start = b""
+    for chunk in chunks:
+        start += chunk
+        while start.startswith(codecs.BOM_UTF8):
+            start = start.removeprefix(codecs.BOM_UTF8)
+        if not codecs.BOM_UTF8.startswith(start):
+            yield start
+            yield from chunks
+            return
+    if start:
+        yield start
 
 
 def transcode(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

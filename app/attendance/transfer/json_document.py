@@ -17,6 +17,7 @@ ARRAY_OF_RECORDS = re.compile(rb'"attendances"\s*:\s*\[|\[\s*[{\]]')
 ARRAY_OF_OBJECTS = re.compile(rb"\[\s*[{\]]")
 SCALAR = re.compile(rb'("(?:[^"\\]|\\.)*+"|[^\s",:\[\]{}]++)\s*(?=[,\]}]|\Z)', re.DOTALL)
 FURTHER_FIELD = re.compile(rb'[\s,]*"(?:[^"\\]++|\\.)*+"\s*:', re.DOTALL)
+NULLS = re.compile(rb"(?:[\s,]|null\b)*+")
 UNFINISHED = "the JSON ends before it is complete: records may be missing"
 
 
@@ -77,7 +78,7 @@ class JsonDocument:
         text, start, line = self._text, self._text.position, self._text.line
         end = text.ahead.find(b"}", start) + 1
         plain = decode_plain(text.ahead[start:end])
-        if plain is not None and not self._goes_on(start, end):
+        if plain is not None and end - start <= MAX_RECORD_BYTES and not self._goes_on(start, end):
             text.move_to(end)
             yield RawRecord(line, plain)
             return
@@ -141,20 +142,25 @@ class JsonDocument:
                 yield from self._report_end()
         else:
             if not found:
-                yield Reject(line, reason, beginning)
+                yield Reject(line, reason or "no array of records was found in it", beginning)
         self._envelopes -= 1
 
     def _starts_records(self, key: str) -> bool:
-        """Whether the array that has begun holds records, by its name or by its first item."""
-        is_named = simplify_name(key) == RECORDS_FIELD
-        if is_named or self._text.skip(SPACE) != b"{":
-            return is_named
-        try:
-            value, _ = ObjectParser().parse(self._text.ahead, self._text.position)
-        except BrokenValue:
-            end = find_end(self._text.ahead, self._text.position)
-            return bool(RECORD_KEY.search(self._text.ahead, self._text.position, end or self._text.position))
-        return is_record(value)
+        """Whether the array that has begun holds records, by its name or by its first items."""
+        if simplify_name(key) == RECORDS_FIELD:
+            return True
+        self._text.skip(SPACE)
+        ahead, position, parser = self._text.ahead, self._text.position, ObjectParser()
+        limit = position + MAX_RECORD_BYTES
+        while (gap := NULLS.match(ahead, position)) and ahead.startswith(b"{", gap.end(), limit):
+            try:
+                value, position = parser.parse(ahead, gap.end())
+            except BrokenValue:
+                end = find_end(ahead, gap.end())
+                return bool(RECORD_KEY.search(ahead, gap.end(), end or gap.end()))
+            if is_record(value):
+                return True
+        return False
 
     def _read_other(self, depth: int) -> Iterator[Reading]:
         """A value that is not an object: inside an array, it is an invalid record."""

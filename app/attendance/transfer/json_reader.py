@@ -100,7 +100,7 @@ def read_json_lines(chunks: Iterator[bytes]) -> Iterator[Reading]:
         if type(value) is dict and "bookingId" in value:
             # orjson reads whole numbers beyond 64 bits as floating-point ones.
             yield decode_exactly(number, line) if float in map(type, value.values()) else RawRecord(number, value)
-        elif isinstance(value, dict) and not is_record(value) and holds_records(value):
+        elif isinstance(value, dict | list) and not is_record(value) and holds_records(value):
             yield from JsonDocument(JsonText(iter([line]), line=number)).read()
         else:
             decoded = decode_exactly(number, line)

@@ -9,12 +9,14 @@ from typing import Any
 from app.errors import BadUserInput
 from app.plan.properties import GUID_PATTERN, LARGEST_INTEGER, LONGEST_SESSION_ID, STATUSES, parse_text
 
+NUL = "\0"
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.0{1,20})?", re.ASCII)
 LONG_NUMBER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 STATUS_SEPARATORS = re.compile(r"[\s_-]+")
 INVALID_BYTES = re.compile("[\udc80-\udcff]")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NUMBER_WRAPPERS = ("$numberInt", "$numberLong", "$numberDouble")
+EXACT_WRAPPERS = ("$numberInt", "$numberLong")
 
 
 class InvalidRecord(Exception):
@@ -48,7 +50,7 @@ def parse_session_id(given: object) -> str:
         given = write_number(given)
     if not 1 <= len(given) <= LONGEST_SESSION_ID:
         raise InvalidRecord(f"sessionId must be a text of 1 to {LONGEST_SESSION_ID} characters")
-    if "\0" in given:
+    if NUL in given:
         raise InvalidRecord("sessionId must not hold a NUL character")
     if not given.isascii():
         if INVALID_BYTES.search(given):
@@ -62,6 +64,8 @@ def parse_session_id(given: object) -> str:
 
 def write_number(given: object) -> str:
     """The digits of a whole number that is a session's id. Raises InvalidRecord."""
+    if isinstance(given, Mapping):
+        given = read_long(unwrap(given, *EXACT_WRAPPERS))
     if isinstance(given, int) and not isinstance(given, bool):
         return str(given)
     if given is None:
@@ -118,7 +122,7 @@ def parse_time(given: object, field: str) -> datetime:
         if isinstance(given, int) and not isinstance(given, bool):
             return read_milliseconds(given, field)
     try:
-        if isinstance(given, str):
+        if isinstance(given, str) and NUL not in given:  # Python ignores what follows a NUL.
             time = datetime.fromisoformat(given.strip())
             if time.tzinfo is UTC:
                 return time
@@ -129,8 +133,9 @@ def parse_time(given: object, field: str) -> datetime:
     raise describe_time(field)
 
 
-def read_long(text: object) -> int | None:
-    return int(text) if isinstance(text, str) and LONG_NUMBER.fullmatch(text) else None
+def read_long(given: object) -> object:
+    """The number in the text of one; any other value as it is."""
+    return int(given) if isinstance(given, str) and LONG_NUMBER.fullmatch(given) else given
 
 
 def read_milliseconds(milliseconds: int, field: str) -> datetime:
