@@ -196,6 +196,14 @@ def list_broken_tables() -> Iterator[Case]:
         stored("b", "c"),
         ((2, UNCLOSED),),
     )
+    other = BOOKING.replace("-", "")
+    yield Case(
+        "a note not closed that meets another quote, with bookings that are no GUIDs",
+        "a.csv",
+        table(f'{other},a,ATTENDED,2,"a note', f'{other},b,ATTENDED,2,6"', C + ",", header=HEADER + ",note"),
+        stored("c"),
+        ((2, UNCLOSED), (3, NOT_A_BOOKING)),
+    )
     yield Case(
         "a quote that opens in a later line of its row",
         "a.csv",

@@ -240,6 +240,15 @@ def test_a_bad_csv_row_costs_only_itself(broken: bytes, reason: str) -> None:
     assert (reject.line, reject.reason) == (3, reason)
 
 
+def test_a_corrected_row_may_have_cells_in_columns_without_names() -> None:
+    (reject,) = read_all(f'bookingId,sessionId,status,,\n{BOOKING},"Yoga,ATTENDED,x,y'.encode(), CSV)
+    assert isinstance(reject, Reject)
+    corrected = render_problem(reject).replace(b'\\"Yoga', b"Yoga")
+    assert read_all(corrected, NDJSON) == [
+        RawRecord(1, {"bookingId": BOOKING, "sessionId": "Yoga", "status": "ATTENDED"})
+    ]
+
+
 def test_a_quote_that_is_never_closed_is_rejected_where_it_opens_and_the_rows_behind_it_are_read() -> None:
     rows = 3 * MAX_RECORD_BYTES // len(ROW)
     first, reject, *others = read_all(HEADER + ROW + b'"' + ROW * rows, CSV)

@@ -42,7 +42,8 @@ class Header:
     @property
     def context(self) -> dict[str, object]:
         """What is needed to read a single row later."""
-        return {"columns": list(self.names), "separator": self.splitter.separator}
+        unnamed = [""] * (self.most_cells - len(self.names))
+        return {"columns": [*self.names, *unnamed], "separator": self.splitter.separator}
 
 
 def make_header(names: Sequence[str], separator: str) -> Header:

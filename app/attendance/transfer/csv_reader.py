@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
-from app.attendance.transfer.csv_header import Header, join_names_shown, read_header
+from app.attendance.transfer.csv_header import STATUS_WORD, Header, join_names_shown, read_header
 from app.attendance.transfer.csv_rows import QUOTE, Cells, InvalidRow, UnclosedQuote
 from app.attendance.transfer.encodings import Source, read_utf8
 from app.attendance.transfer.lines import NumberedLines, is_too_long, read_lines
@@ -102,14 +102,16 @@ class RowReader:
         """Whether the cells do not match the header, or a quoted one contains a whole row."""
         if not fits(self._header, cells.values):
             return True
-        width = len(self._header.fields)
-        booking = self._header.fields.index("bookingId")
-        for text in cells.quoted:
-            for line in LINE_END.split(text)[1:]:
-                inner = line.split(self._header.splitter.separator)
-                if len(inner) >= width and GUID_PATTERN.fullmatch(inner[booking].strip(' \t"')):
-                    return True
-        return False
+        lines = (line for text in cells.quoted for line in LINE_END.split(text)[1:])
+        return any(self._looks_like_row(line.split(self._header.splitter.separator)) for line in lines)
+
+    def _looks_like_row(self, cells: list[str]) -> bool:
+        """Whether cells in a line of a quoted cell have a booking or a status where the header has it."""
+        fields = self._header.fields
+        if len(cells) < len(fields):
+            return False
+        booking, status = (cells[fields.index(field)].strip(' \t"') for field in ("bookingId", "status"))
+        return bool(GUID_PATTERN.fullmatch(booking) or STATUS_WORD.fullmatch(status))
 
     def _reject_opening(self, number: int, taken: list[bytes], text: str, opening: int) -> Reject:
         """Reject the lines up to the one with the opening quote, and put the lines after it back to be read as rows."""
