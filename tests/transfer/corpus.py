@@ -246,6 +246,8 @@ def list_broken_tables() -> Iterator[Case]:
     for name, end in [("NEL", "\x85"), ("LS", "\u2028"), ("VT", "\v"), ("a space", " "), ("a comma", ",")]:
         yield Case(f"lines that end with {name}", "a.csv", table(A, B, end=end), refused=in_header)
     yield Case("one row in the line of the header", "a.csv", f"{HEADER},note {A},x".encode(), refused=in_header)
+    header = f"{HEADER},ext_{BOOKING},Attended?"
+    yield Case("columns named like a record", "a.csv", table(A + ",x,y", header=header), stored("a"))
     quoted = "\n".join(f'"{line}"' for line in (HEADER, A))
     yield Case("quotes around each line", "a.csv", quoted.encode(), refused="remove the quotes around each line")
     yield Case("a name that does not print", "a.csv", b"booking\x01Id,a\n", refused=r"columns found: booking\x01Id, a")

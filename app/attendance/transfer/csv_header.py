@@ -53,7 +53,6 @@ def make_header(names: Sequence[str], separator: str) -> Header:
     """
     most_cells = len(names)
     names = trim_names(names)
-    check_single_line(names)
     fields = [find_field(name) or name for name in names]
     for field in REQUIRED_FIELDS:
         if field not in fields and any("\0" in name for name in names):
@@ -73,10 +72,14 @@ def make_header(names: Sequence[str], separator: str) -> Header:
     return Header(RowSplitter(separator, most_cells), names, fields, most_cells)
 
 
-def check_single_line(names: Sequence[str]) -> None:
+def check_single_line(names: Sequence[str], lines: NumberedLines, separator: str) -> None:
     """Raise ConfigurationError if a record is in the line of the header, because the line's end is not recognized."""
     text = "\n".join(name for name in names if not find_field(name))
-    if GUID_PATTERN.search(text) and STATUS_WORD.search(text) and len(set(map(find_field, names))) > 1:
+    if not (GUID_PATTERN.search(text) and STATUS_WORD.search(text)):
+        return
+    row = lines.take()
+    lines.put_back([] if row is None else [row])
+    if row is None or row.count(separator.encode()) < len(names) - 1:
         raise ConfigurationError(
             "the header of the CSV has a record in its line: end the lines of the file with LF, CR LF or CR"
             f"{describe_columns(names)}"
@@ -105,7 +108,9 @@ def read_header(lines: NumberedLines) -> Header:
             f"the columns of the CSV are separated by {shown}: "
             f"use `,` `;` `|` or tabs, or a first line `sep={escape(separator)}`"
         )
-    return make_header(split_names(text, best), best.separator)
+    header = make_header(split_names(text, best), best.separator)
+    check_single_line(header.names, lines, best.separator)
+    return header
 
 
 def take_header(lines: NumberedLines) -> str:
