@@ -57,8 +57,10 @@ def format_service_error(error: ServiceError) -> FormattedError:
 def format_request_error(code: str, error: GraphQLError, arguments: ArgumentFinder | None = None) -> FormattedError:
     """An error of the GraphQL library that keeps a request from being run."""
     extensions = {"code": code}
-    if arguments is not None and (argument := arguments.find_argument(error)) is not None:
-        extensions["argument"] = shorten(argument)
+    if arguments is not None:
+        error = arguments.find_original(error)
+        if (argument := arguments.find_argument(error)) is not None:
+            extensions["argument"] = shorten(argument)
     return {**locate(error), "extensions": extensions}
 
 

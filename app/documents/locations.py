@@ -63,9 +63,17 @@ class ArgumentFinder:
         return paths
 
     @cached_property
-    def _paths_of_texts(self) -> dict[tuple[str, str], str]:
-        """The path of the first literal that reads so, by its kind and text."""
-        return {(node.kind, print_ast(node)): path for node, path in reversed(self._paths.nodes)}
+    def _nodes_of_texts(self) -> dict[tuple[str, str], Node]:
+        """The first literal that reads so, by its kind and text."""
+        return {(node.kind, print_ast(node)): node for node, _ in reversed(self._paths.nodes)}
+
+    def find_original(self, error: GraphQLError) -> GraphQLError:
+        """The error of the document's own literal: the library coerces a copy of some, which stands nowhere."""
+        if error.locations or not error.nodes:
+            return error
+        node = error.nodes[0]
+        original = self._nodes_of_texts.get((node.kind, print_ast(node)))
+        return error if original is None else GraphQLError(error.message, original, path=error.path)
 
     def find_argument(self, error: GraphQLError) -> str | None:
         """The path of the argument at fault; None where the error is about something else."""
@@ -78,11 +86,7 @@ class ArgumentFinder:
         if found:
             return found[0]
         named = ARGUMENT_NAME.search(error.message)
-        return named[1] if named else self.find_alike(error.nodes[0])
-
-    def find_alike(self, node: Node) -> str | None:
-        """The path of the first literal that reads the same: the library coerces a copy of some, and names that."""
-        return self._paths_of_texts.get((node.kind, print_ast(node)))
+        return named[1] if named else None
 
 
 def find_variable_argument(paths: ArgumentPaths, variable: str, message: str) -> str:

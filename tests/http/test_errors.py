@@ -229,13 +229,19 @@ async def test_a_sum_beyond_int_below_a_record_is_told_by_its_field(
 
 
 @pytest.mark.parametrize(
-    ("query", "argument"),
+    ("query", "argument", "column"),
     [
-        ('{ attendances(filter: {sessionId: {eq: ["x"]}}) { totalCount } }', "filter.sessionId.eq"),
-        ("{ attendance(id: {a: 1}) { id } }", "id"),
+        ('{ attendances(filter: {sessionId: {eq: ["x"]}}) { totalCount } }', "filter.sessionId.eq", 40),
+        ("{ attendance(id: {a: 1}) { id } }", "id", 18),
+        ("{ attendances(first: [2]) { totalCount } }", "first", 22),
+        ("{ attendances(orderBy: [[ID_ASC]]) { totalCount } }", "orderBy.0", 25),
+        ("{ absences(minimumMissedShare: [0.5]) { totalCount } }", "minimumMissedShare", 32),
     ],
 )
 async def test_a_literal_that_the_library_copies_is_still_found(
-    client: GraphQLClient, query: str, argument: str
+    client: GraphQLClient, query: str, argument: str, column: int
 ) -> None:
-    assert (await client.error(query))["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED", "argument": argument}
+    error = await client.error(query)
+
+    assert error["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED", "argument": argument}
+    assert error["locations"] == [{"line": 1, "column": column}]
