@@ -8,7 +8,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -289,6 +289,60 @@ def test_the_overview_has_the_rate_and_the_counts(open_window: OpenWindow, sessi
     expect(page.locator(".rate-number")).to_have_text(f"{numbers['attendanceRate']:.0%}")
     expect(page.locator(".card .number").first).to_have_text(f"{numbers['total']:,}")
     expect(page.locator(".card .number").nth(1)).to_have_text(f"{numbers['attended']:,}")
+
+
+@pytest.mark.parametrize(
+    ("session_id", "name"),
+    [
+        ("Room\n1\u2028\tEast", "Room 1 East"),
+        (" ", '" "'),
+        ("\u200b", '"\u200b"'),
+        ("5c1f0a528d3e4b679f21c0a4: ", '"5c1f0a528d3e4b679f21c0a4: "'),
+    ],
+)
+def test_every_session_has_a_name_of_one_line(
+    open_window: OpenWindow, session: Session, session_id: str, name: str
+) -> None:
+    odd = replace(session, session_id=session_id)
+    odd.mark(odd.bookings[0], "NOT_SET")
+    page = open_window(odd.address)
+    expect_live(page)
+
+    assert page.locator("#view h2").text_content() == name
+    assert page.locator("#session option:checked").text_content() == name
+    assert page.locator("#session").input_value() == session_id
+
+
+def test_one_booking_is_counted_as_one(open_window: OpenWindow, session: Session) -> None:
+    alone = replace(session, session_id=f"alone {uuid4()}")
+    alone.mark(alone.bookings[0], "ATTENDED")
+    page = open_window(alone.address)
+
+    expect(page.locator(".progress")).to_have_text("1 booking: 1 attended, 0 did not, 0 not marked")
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ({"data": {"unmarked": {"nodes": []}, "latest": {"nodes": []}}}, "This site has no records yet."),
+        (EXPIRED, "Begin again."),
+    ],
+)
+def test_a_check_in_without_records_is_not_busy(open_window: OpenWindow, answer: object, text: str) -> None:
+    page = open_window(prepare=lambda page: page.route("**/graphql", lambda route: route.fulfill(json=answer)))
+    expect(page.locator("#view").get_by_text(text)).to_be_visible()
+
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+def test_the_charts_labels_cut_no_character_in_two(open_window: OpenWindow) -> None:
+    page = open_window()
+    labels = page.evaluate(
+        """import("/start/chart.js").then(({ labelBars }) =>
+            labelBars([{ label: "🧘".repeat(40) }, { label: "🧘".repeat(18) }], 18).labels)"""
+    )
+
+    assert labels == [f"{'🧘' * 8}…{'🧘' * 9}", "🧘" * 18]
 
 
 @pytest.mark.parametrize("view", VIEWS)

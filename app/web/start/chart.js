@@ -14,9 +14,13 @@ function readColours() {
 }
 
 // Labels of at most `longest` characters, and how much room they take. Ids often differ in their ends.
-function labelBars(bars, longest) {
+export function labelBars(bars, longest) {
   const half = longest / 2;
-  const shorten = (label) => (label.length > longest ? `${label.slice(0, half - 1)}…${label.slice(-half)}` : label);
+  const shorten = (label) => {
+    const characters = [...label]; // No emoji is cut in two.
+    if (characters.length <= longest) return label;
+    return `${characters.slice(0, half - 1).join("")}…${characters.slice(-half).join("")}`;
+  };
   const labels = bars.map(({ label }) => shorten(label));
   return { labels, pixels: Math.max(...labels.map((label) => label.length)) * CHARACTER_PIXELS + 12 };
 }

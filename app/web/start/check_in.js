@@ -52,6 +52,12 @@ export function openCheckIn(root, client, leave) {
   let suggestions = null;
   let stop = new AbortController();
 
+  // Shows this instead of records.
+  function say(content) {
+    list.replaceChildren(content);
+    list.setAttribute("aria-busy", "false");
+  }
+
   async function suggest() {
     suggestions ??= rankSessions(await client.run(SESSIONS, {}, leave));
     picker.list(suggestions);
@@ -79,6 +85,7 @@ export function openCheckIn(root, client, leave) {
     const records = createRecords(mark, (counts) => (progress.textContent = counts));
     title.textContent = shortenSession(session);
     title.title = session;
+    list.setAttribute("aria-busy", "true");
     list.replaceChildren(records.root);
     describe(session);
     picker.choose(session);
@@ -112,7 +119,7 @@ export function openCheckIn(root, client, leave) {
         const now = state === "lost" && !navigator.onLine ? "offline" : state;
         connection.dataset.state = now;
         connection.textContent = CONNECTION_WORDS[now];
-        if (state === "failed") list.replaceChildren(failureBox(failure, () => show(session)));
+        if (state === "failed") say(failureBox(failure, () => show(session)));
       },
     };
   }
@@ -125,10 +132,10 @@ export function openCheckIn(root, client, leave) {
       const first = await suggest();
       if (signal.aborted || leave.aborted) return;
       if (session ?? first) openSession(session ?? first);
-      else list.replaceChildren(element("p", {}, "This site has no records yet."));
+      else say(element("p", {}, "This site has no records yet."));
     } catch (failure) {
       if (signal.aborted || leave.aborted) return;
-      if (!list.hasChildNodes()) list.replaceChildren(failureBox(failure, () => show(session)));
+      if (!list.hasChildNodes()) say(failureBox(failure, () => show(session)));
     }
   }
 

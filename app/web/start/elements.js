@@ -17,9 +17,14 @@ export function announce(text) {
 }
 
 const HASH = /^[0-9a-f]{24,}:(?=.)/i;
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
 
-// Many session ids begin with an opaque part, which no person can tell from another.
-export const shortenSession = (id) => id.replace(HASH, "");
+// Many session ids begin with an opaque part, which no person can tell from another. The name is one line, and an id that
+// shows nothing stands in quotes.
+export function shortenSession(id) {
+  const name = id.replace(HASH, "").replace(/\s+/g, " ").trim();
+  return VISIBLE.test(name) ? name : JSON.stringify(id);
+}
 export const shortenBooking = (id) => id.slice(0, 8);
 
 const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 0 });

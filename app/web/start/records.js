@@ -10,7 +10,8 @@ const CHOICES = [
 function describeCounts(records) {
   const count = (status) => formatCount(records.filter((record) => record.status === status).length);
   const parts = [`${count("ATTENDED")} attended`, `${count("NOT_ATTENDED")} did not`, `${count("NOT_SET")} not marked`];
-  return records.length ? `${formatCount(records.length)} bookings: ${parts.join(", ")}` : "No bookings in this session.";
+  if (!records.length) return "No bookings in this session.";
+  return `${formatCount(records.length)} ${records.length === 1 ? "booking" : "bookings"}: ${parts.join(", ")}`;
 }
 
 function describeStatus({ status, numberOfAttendees }) {
