@@ -16,6 +16,7 @@ from app.database.connection_pool import ConnectionPool
 from app.database.connector import CONNECT_SECONDS, Connector
 from app.database.failures import describe_failure
 from app.database.hosts import Address
+from app.timers import call_at_next
 
 POLL_SECONDS = 0.2
 SILENCE_SECONDS = 0.9
@@ -57,7 +58,7 @@ class LivenessProbe:
     def poll(self) -> None:
         """Find servers that borrowers wait for and that have not answered anybody, and probe them. Again and again."""
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(POLL_SECONDS, self.poll)
+        self._timer = call_at_next(POLL_SECONDS, self.poll)
         now = loop.time()
         in_use = {connection.address for connection in self._pool.in_use}
         for address in self._connector.addresses:

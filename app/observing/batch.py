@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from app.operations.record import OperationRecord
+from app.timers import call_at_next
 
 FLUSH_SECONDS = 0.05
 MAX_RECORDS = 1000
@@ -26,7 +27,7 @@ class RecordBatch:
         records = self._records
         records.append(record)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+            self._timer = call_at_next(FLUSH_SECONDS, self.flush)
         if record.error_id is not None or len(records) >= MAX_RECORDS:
             self.flush()
 

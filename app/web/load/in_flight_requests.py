@@ -12,6 +12,8 @@ from typing import Any
 
 from starlette.types import Receive
 
+from app.timers import call_at_next
+
 TICK_SECONDS = 0.05
 RECEIVE_SECONDS = 10.0
 RUN_SECONDS = 10.0
@@ -97,7 +99,7 @@ class InFlightRequests:
         return request.stop_reason
 
     def _schedule_tick(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+        self._timer = call_at_next(TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
         self._ticks += 1
