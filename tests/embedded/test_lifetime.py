@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.database.embedded import run_embedded_postgres
+from app.database.embedded.client import ServerLease
 from tests.embedded.commands import (
     Person,
     Starter,
@@ -71,6 +72,21 @@ def test_the_last_to_leave_waits_until_all_has_stopped(place: Path, leaving_orde
     for user in leaving_order:
         assert is_ready(place / "data", other_than=0)
         users[user].__exit__(None, None, None)
+    assert not is_ready(place / "data", other_than=0)
+
+
+def test_a_command_that_leaves_at_once_waits_for_its_thread(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, ended = ServerLease.watch, []
+
+    def watch_late(self: ServerLease) -> None:
+        time.sleep(0.2)
+        watch(self)
+        ended.append(self)
+
+    monkeypatch.setattr(ServerLease, "watch", watch_late)
+    with run_embedded_postgres(place / "data"), run_embedded_postgres(place / "data"):
+        pass
+    assert len(ended) == 2
     assert not is_ready(place / "data", other_than=0)
 
 

@@ -18,8 +18,7 @@ from urllib.parse import quote
 from app.database.embedded import postgres
 from app.errors import ConfigurationError
 
-CRASH_LIMIT = 5
-QUICK_CRASH_SECONDS = 2.0
+CRASH_LIMIT, QUICK_CRASH_SECONDS = 5, 2.0
 MAX_LOG_BYTES = 1_000_000
 # Drivers take what a URL leaves open from variables such as PGSSLMODE, which are meant for another server.
 NO_VARIABLES = "sslmode=disable&sslnegotiation=postgres&target_session_attrs=any&gsslib=gssapi"
@@ -53,7 +52,8 @@ class ServerLease:
         self.connection = reach_supervisor(home)
         self.is_released = False
         self.lock = threading.Lock()
-        threading.Thread(target=self.watch, daemon=True).start()
+        self.watcher = threading.Thread(target=self.watch, daemon=True)
+        self.watcher.start()
 
     def watch(self) -> None:
         """Renew the connection when it ends without a reason, unless that happens again and again."""
@@ -75,9 +75,10 @@ class ServerLease:
     def release(self) -> None:
         """End the lease and wait for the supervisor to confirm it: for the last one, until Postgres has ended."""
         self.is_released = True
-        with self.lock, self.connection, contextlib.suppress(OSError):
+        with self.lock, contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
-            self.connection.recv(4096)
+        self.watcher.join()
+        self.connection.close()
 
 
 def reach_supervisor(home: Path) -> socket.socket:
