@@ -9,7 +9,8 @@ POLICIES = ("attendance_site", "attendance_listed_sites")
 # Triggers write the totals as the owner, whom row security does not bind there.
 FIND_TABLES = """
 SELECT c.oid::regclass::text AS name, forced.clause AS force,
-    c.relrowsecurity AND (c.relforcerowsecurity OR forced.clause = 'NO FORCE') AS is_secured
+    CASE WHEN $2 THEN NOT (c.relrowsecurity AND (c.relforcerowsecurity OR forced.clause = 'NO FORCE'))
+        ELSE c.relrowsecurity END AS is_wrong
 FROM unnest($1::text[]) AS names (name)
 CROSS JOIN LATERAL (SELECT CASE name WHEN 'site_totals' THEN 'NO FORCE' ELSE 'FORCE' END AS clause) AS forced
 JOIN pg_class AS c ON c.oid = to_regclass(names.name)
@@ -52,18 +53,21 @@ $$
 
 async def differs_from_setting(connection: Any, *, row_security: bool) -> bool:
     """Whether row security of any of the tables is other than the setting says."""
-    return any(table["is_secured"] is not row_security for table in await find_tables(connection))
+    return any(table["is_wrong"] for table in await find_tables(connection, row_security=row_security))
 
 
 async def set_row_security(connection: Any, *, row_security: bool) -> None:
     """Switch row security of all tables as the setting says, and let their owner see all sites when it asks."""
-    for table in await find_tables(connection):
-        if table["is_secured"] is not row_security:
+    for table in await find_tables(connection, row_security=row_security):
+        if table["is_wrong"]:
             await connection.execute(SWITCH[row_security].format(**table))
     await connection.execute(LET_OWNER_SEE_ALL_SITES)
 
 
-async def find_tables(connection: Any) -> list[Any]:
-    """Those of the tables that exist, with their quoted names."""
-    tables: list[Any] = await connection.fetch(FIND_TABLES, SITE_TABLES)
+async def find_tables(connection: Any, *, row_security: bool) -> list[Any]:
+    """Those of the tables that exist, with their quoted names, and whether their row security is not as set.
+
+    Where it must be off, one that does not bind the owner is wrong, too: it hides all rows from other roles.
+    """
+    tables: list[Any] = await connection.fetch(FIND_TABLES, SITE_TABLES, row_security)
     return tables

@@ -50,6 +50,19 @@ async def test_row_security_is_switched_off_and_on_again(empty_url: str, open_da
     assert seen == [(0, None, DIFFERS), (1, DIFFERS, None), (0, None, DIFFERS)]
 
 
+async def test_row_security_that_binds_all_but_the_owner_is_not_off(
+    empty_url: str, open_database: OpenDatabase
+) -> None:
+    await migrate(empty_url, row_security=False)
+    free = await open_database(row_security=False)
+    owner = await asyncpg.connect(empty_url)
+    await owner.execute("ALTER TABLE attendance ENABLE ROW LEVEL SECURITY")
+    await owner.close()
+    assert await free.explain_unreadiness() == DIFFERS
+    await migrate(empty_url, row_security=False)
+    assert await free.explain_unreadiness() is None
+
+
 async def test_without_row_security_the_service_reads_and_writes(empty_url: str, open_database: OpenDatabase) -> None:
     await migrate(empty_url, row_security=False)
     database = await open_database(row_security=False)
