@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from app.attendance.transfer.site import erase_site
-from app.database import sites
-from app.database.distribution import explain_functions, explain_settings, explain_tables
+from app.database import migrations, sites
+from app.database.distribution import explain_functions, explain_node, explain_settings, explain_tables
 from app.database.migrations import migrate
 from app.database.pool import Database
 from app.errors import ConfigurationError
@@ -24,7 +24,14 @@ from tests.support.service import Record, RecordingDatabase, store
 
 BY_SITE = {"method": "h", "key": "site_id", "colocation": 1}
 HISTORY = {"name": "attendance_migrations", "method": "n", "key": None, "colocation": 2}
-SETTINGS = {"citus.override_table_visibility": "off", "statement_timeout": "5s", "plan_cache_mode": "auto"}
+SETTINGS = {
+    "citus.override_table_visibility": "off",
+    "statement_timeout": "5000",
+    "client_connection_check_interval": "1000",
+    "citus.node_connection_timeout": "3000",
+    "plan_cache_mode": "auto",
+}
+IS_SECURED = "SELECT relrowsecurity FROM pg_class WHERE oid = 'attendance'::regclass"
 COUNT_TABLES = "SELECT count(*) FROM pg_class WHERE relname LIKE 'attendance%'"
 
 
@@ -52,6 +59,37 @@ async def test_a_service_that_expects_a_cluster_is_not_ready_without_one(create_
     await database.close()
 
 
+async def test_a_distribution_that_fails_leaves_row_security_as_it_was(
+    create_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def accept(_connection: object, *, distributed: bool) -> None:
+        assert distributed
+
+    async def fail(_connection: object) -> None:
+        raise ConfigurationError("a worker is lost")
+
+    url = create_database()
+    await migrate(url, row_security=True)
+    monkeypatch.setattr(migrations, "check_server", accept)
+    monkeypatch.setattr(migrations, "DISTRIBUTING", (fail,))
+    with pytest.raises(ConfigurationError, match="a worker is lost"):
+        await migrate(url, row_security=False, distributed=True)
+    assert await fetch_value(url, IS_SECURED)
+
+
+@pytest.mark.parametrize(
+    ("is_worker", "has_workers", "reason"),
+    [
+        (False, True, None),
+        (True, True, "this is a worker of a Citus cluster"),
+        (False, False, "no node of the Citus cluster takes tables"),
+    ],
+)
+def test_a_node_is_a_coordinator_that_has_workers(is_worker: bool, has_workers: bool, reason: str | None) -> None:  # noqa: FBT001
+    found = explain_node({"is_worker": is_worker, "has_workers": has_workers})
+    assert found is None if reason is None else (found or "").startswith(reason)
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
@@ -77,9 +115,12 @@ def test_functions_and_settings_are_as_the_service_needs_them() -> None:
     assert explain_functions([]) is None
     assert (explain_functions(["f_1(uuid)"]) or "").startswith("the function f_1 is not distributed")
     for name, value, reason in (
-        ("statement_timeout", "30s", None),
+        ("statement_timeout", "30000", None),
         ("statement_timeout", "0", "statement_timeout is not set"),
         ("citus.override_table_visibility", "on", "citus.override_table_visibility is on"),
+        ("client_connection_check_interval", "0", "client_connection_check_interval is not set"),
+        ("citus.node_connection_timeout", "4000", None),
+        ("citus.node_connection_timeout", "30000", "citus.node_connection_timeout is not less"),
         ("plan_cache_mode", "force_custom_plan", None),
         ("plan_cache_mode", "force_generic_plan", "plan_cache_mode is force_generic_plan"),
     ):
@@ -170,6 +211,18 @@ async def test_an_erasure_is_one_command_for_each_batch(
     assert all("issuing SELECT" in command and "attendance_erase_1" in command for command in commands)
 
 
+async def test_a_cluster_without_workers_refuses_and_says_so(
+    postgres_url: str, create_database: Callable[[], str]
+) -> None:
+    if not await has_citus(postgres_url):
+        pytest.skip("needs a coordinator of Citus")
+    url = create_database()
+    await fetch_value(url, "CREATE EXTENSION citus")
+    with pytest.raises(ConfigurationError, match="no node of the Citus cluster takes tables"):
+        await migrate(url, row_security=False, distributed=True)
+    assert await fetch_value(url, COUNT_TABLES) == 0
+
+
 async def test_a_worker_refuses_and_nothing_is_left(spread: str) -> None:
     nodes = await asyncpg.connect(spread)
     [worker, *_] = [node for node in await nodes.fetch(FIND_NODES) if not node["is_coordinator"]]
@@ -177,6 +230,7 @@ async def test_a_worker_refuses_and_nothing_is_left(spread: str) -> None:
     parts = urlsplit(spread)
     login = "".join(parts.netloc.rpartition("@")[:2])
     place = urlunsplit(parts._replace(netloc=f"{login}{worker['host']}:{worker['port']}"))
-    with pytest.raises(ConfigurationError, match="this is a worker of a Citus cluster"):
-        await migrate(place, row_security=False, distributed=True)
+    for distributed in (True, False):
+        with pytest.raises(ConfigurationError, match="this is a worker of a Citus cluster"):
+            await migrate(place, row_security=False, distributed=distributed)
     assert await fetch_value(place, COUNT_TABLES) == 0

@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 
 from app.database.distribution.functions import FUNCTIONS, create_functions
-from app.database.row_security import SITE_TABLES
+from app.database.row_security import SITE_TABLES, set_row_security
 from app.database.totals import STOP_TOTALS
 from app.errors import ConfigurationError
 
@@ -25,7 +25,10 @@ SETTINGS = {
 # Planned once for all values, a call names no site that Citus could find a worker by, and fails.
 PLANS = "plan_cache_mode"
 HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
-IS_COORDINATOR = "SELECT citus_is_coordinator()"
+DESCRIBE_NODE = """
+SELECT (SELECT groupid FROM pg_dist_local_group) <> 0 AS is_worker,
+    EXISTS (SELECT FROM pg_dist_node WHERE noderole = 'primary' AND isactive AND shouldhaveshards) AS has_workers
+"""
 DESCRIBE_TABLES = """
 SELECT name, partition.partmethod::text AS method, partition.colocationid AS colocation,
     column_to_column_name(partition.logicalrelid, partition.partkey) AS key,
@@ -44,6 +47,8 @@ FIND_POLICIES = """
 SELECT format('DROP POLICY %I ON %s', polname, polrelid::regclass)
 FROM pg_policy WHERE polrelid = to_regclass($1)
 """
+AT_WORKER = "this is a worker of a Citus cluster: name its coordinator in the database's URL"
+NO_WORKERS = "no node of the Citus cluster takes tables: add the workers on the coordinator by citus_add_node"
 HASH, REFERENCE = "h", "n"
 DISTRIBUTE = "SELECT create_distributed_table($1::text::regclass, 'site_id', colocate_with => $2)"
 DISTRIBUTE_FUNCTION = (
@@ -63,8 +68,11 @@ SELECT count(*) AS workers,
     ) AS lost) AS unreachable
 FROM pg_dist_node WHERE noderole = 'primary' AND isactive AND shouldhaveshards
 """
+# Times in milliseconds. The view lacks settings that Citus hides.
 READ_SETTINGS = """
-SELECT setting.name, current_setting(setting.name, true) AS value FROM unnest($1::text[]) AS setting (name)
+SELECT name, coalesce(known.setting, current_setting(name, true)) AS value
+FROM unnest($1::text[]) AS name
+LEFT JOIN pg_settings AS known USING (name)
 """
 
 
@@ -79,21 +87,28 @@ async def check_server(connection: Any, *, distributed: bool) -> None:
 
 
 async def explain_coordinator(connection: Any) -> str | None:
-    """Why this is not the coordinator of a Citus cluster; None when it is."""
+    """Why this is not the coordinator of a Citus cluster that has workers; None when it is."""
     if not await connection.fetchval(HAS_CITUS):
         return (
             "the database has no extension citus: create it on the coordinator and on each worker, and add the workers"
         )
-    if not await connection.fetchval(IS_COORDINATOR):
-        return "this is a worker of a Citus cluster: name its coordinator in the database's URL"
-    return None
+    return explain_node(await connection.fetchrow(DESCRIBE_NODE))
+
+
+def explain_node(node: Any) -> str | None:
+    """Why a node with the extension is not a coordinator that has workers; None when it is."""
+    if node["is_worker"]:
+        return AT_WORKER
+    return None if node["has_workers"] else NO_WORKERS
 
 
 async def distribute_tables(connection: Any) -> None:
     """Distribute those tables of a migrated database that are not distributed yet, inside a transaction.
 
-    What a table holds moves to the workers, and the tables are locked meanwhile.
+    What a table holds moves to the workers, and the tables are locked meanwhile. Row security ends here and not before,
+    so that a service of before goes on when this fails.
     """
+    await set_row_security(connection, row_security=False)
     for name in SITE_TABLES:
         [table] = await connection.fetch(DESCRIBE_TABLES, [name])
         if table["method"] is None:
@@ -149,6 +164,8 @@ async def explain_distribution(connection: Any, *, distributed: bool = False) ->
     """Why a migrated database is not distributed as the setting says, with the cure; None when it is."""
     has_citus = await connection.fetchval(HAS_CITUS)
     if not distributed:
+        if has_citus and (await connection.fetchrow(DESCRIBE_NODE))["is_worker"]:
+            return AT_WORKER  # Tables of its own would keep the coordinator from making them there.
         tables = await connection.fetch(DESCRIBE_TABLES, SITE_TABLES) if has_citus else []
         is_spread = any(table["method"] is not None for table in tables)
         return "the tables are distributed by Citus: set ATTENDANCE_DISTRIBUTED=on" if is_spread else None
@@ -194,6 +211,13 @@ def explain_settings(settings: list[Any]) -> str | None:
         return f"citus.override_table_visibility is on, which takes each connection half a second: {RUN}"
     if values["statement_timeout"] == "0":
         return f"statement_timeout is not set, so that nothing stops a statement behind a frozen worker: {RUN}"
+    if values["client_connection_check_interval"] == "0":
+        return f"client_connection_check_interval is not set, so that statements outlive the service: {RUN}"
+    if int(values["citus.node_connection_timeout"]) >= int(values["statement_timeout"]):
+        return (
+            "citus.node_connection_timeout is not less than statement_timeout, so that a frozen worker's sites wait "
+            f"that long: {RUN}"
+        )
     if values[PLANS] == "force_generic_plan":
         return f"{PLANS} is force_generic_plan, with which writes fail: run ALTER ROLE CURRENT_USER RESET {PLANS}"
     return None

@@ -106,7 +106,7 @@ async def migrate(url: str, *, row_security: bool, distributed: bool = False) ->
     try:
         async with open_owner(url) as connection:
             await check_server(connection, distributed=distributed)
-            applied = sorted(await apply_all(connection, row_security=row_security))
+            applied = sorted(await apply_all(connection, row_security=None if distributed else row_security))
             for distribute in DISTRIBUTING if distributed else ():
                 async with connection.transaction():
                     await connection.execute(LOCK)
@@ -122,8 +122,10 @@ async def migrate(url: str, *, row_security: bool, distributed: bool = False) ->
         raise ConfigurationError(f"the database refuses to be migrated: {failure}") from failure
 
 
-async def apply_all(connection: Any, *, row_security: bool) -> list[str]:
+async def apply_all(connection: Any, *, row_security: bool | None) -> list[str]:
     """Apply what is missing: transactions in turn with what must run outside of them. Returns the names applied.
+
+    Row security is switched as set, or left as it is without a value.
 
     A table that is in use is tried again: who waits for its lock makes all others wait too, so no wait is long.
     """
@@ -144,7 +146,7 @@ async def apply_all(connection: Any, *, row_security: bool) -> list[str]:
             await build_index(connection, step.index.text)
 
 
-async def apply_pending(connection: Any, *, row_security: bool) -> Step:
+async def apply_pending(connection: Any, *, row_security: bool | None) -> Step:
     """Apply in one transaction, under the lock, what is missing up to the next index to build.
 
     The lock belongs to the transaction, because a pooler would keep a session's lock for ever. Each migration has a
@@ -159,8 +161,9 @@ async def apply_pending(connection: Any, *, row_security: bool) -> Step:
             if not await connection.fetchval(HAS_HISTORY):  # in any schema of the search_path
                 await connection.execute(CREATE_HISTORY)
             await apply_up_to_index(connection, await read_pending(connection), step)
-            async with connection.transaction():
-                await set_row_security(connection, row_security=row_security)
+            if row_security is not None:
+                async with connection.transaction():
+                    await set_row_security(connection, row_security=row_security)
             await grant_privileges(connection, await connection.fetchval(FIND_SCHEMA_OF_TABLES))
         except (asyncpg.PostgresError, ConfigurationError) as failure:
             step.failure = failure
