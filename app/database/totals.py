@@ -27,7 +27,12 @@ SET is_counted = true, not_set = not_set + $2, attended = attended + $3, not_att
     attendees = attendees + $5
 WHERE site_id = $1 AND NOT is_counted
 """
-# Citus distributes no table that has triggers. Without a row, queries count.
+SET_COUNTED = """
+UPDATE site_totals
+SET is_counted = true, not_set = $2, attended = $3, not_attended = $4, attendees = $5
+WHERE site_id = $1
+"""
+# Citus distributes no table that has triggers; they are made anew afterwards. Without a row, queries count.
 STOP_TOTALS = """
 DROP FUNCTION IF EXISTS count_new_or_deleted, count_changed, forget_site_totals CASCADE;
 DROP FUNCTION IF EXISTS add_to_site_totals;
@@ -45,15 +50,19 @@ ORDER BY site_id
 """  # noqa: S608 - put together from constants
 
 
-async def count_sites(url: str, writing: Any) -> None:
+async def count_sites(url: str, writing: Any, *, distributed: bool = False) -> None:
     """Count the records of each site that is not counted yet; `writing` is the session of the tables' owner.
 
+    The writers of a site go on meanwhile; on a cluster, where no snapshot is shared by two sessions, they wait.
     An interrupted count begins again. Any number of processes may call this at once. Raises the driver's
     LockNotAvailableError when a transaction that does not end has written to a site.
     """
     has_totals = await writing.fetchval(HAS_TOTALS)
     sites = [row[0] for row in await writing.fetch(FIND_UNCOUNTED)] if has_totals else []
-    if sites:
+    if distributed:
+        for site_id in sites:
+            await count_waiting_site(writing, site_id)
+    elif sites:
         async with open_owner(url) as counting:
             for site_id in sites:
                 await count_site(writing, counting, site_id)
@@ -76,6 +85,14 @@ async def count_site(writing: Any, counting: Any, site_id: UUID) -> None:
         await counting.fetchval(LIFT_TIMEOUT)
         await counting.fetchval(ENTER_SITE, str(site_id))
         await writing.execute(ADD_COUNTED, site_id, *await counting.fetchrow(COUNT, site_id))
+
+
+async def count_waiting_site(writing: Any, site_id: UUID) -> None:
+    """Count a site by one session, while its writers wait for the row of its totals, to which they then add."""
+    async with writing.transaction():
+        await writing.fetchval(LIMIT_WAIT)
+        if await writing.fetchval(LOCK_UNCOUNTED, site_id):
+            await writing.execute(SET_COUNTED, site_id, *await writing.fetchrow(COUNT, site_id))
 
 
 async def compare_totals(url: str) -> tuple[int, int, list[UUID]]:

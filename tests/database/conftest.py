@@ -11,6 +11,7 @@ import pytest
 
 from app.database import migrations, pool, privileges
 from app.database.migrations import SERVICE_ROLE, read_migrations
+from tests.support.clusters import drop_on_workers, has_citus, spread_database
 
 PASSWORD = "a password of the tests"
 
@@ -22,6 +23,17 @@ CreateOwner = Callable[[str], Awaitable[str]]
 def empty_url(create_database: Callable[[], str]) -> str:
     """A database without a table, as a superuser reaches it."""
     return create_database()
+
+
+@pytest.fixture
+async def spread(postgres_url: str, create_database: Callable[[], str]) -> AsyncIterator[str]:
+    """An empty database on all nodes of the cluster."""
+    if not await has_citus(postgres_url):
+        pytest.skip("needs a coordinator of Citus")
+    url = create_database()
+    await spread_database(postgres_url, url)
+    yield url
+    await drop_on_workers(postgres_url, url.rpartition("/")[2])
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from app.database.distribution import explain_functions, explain_node, explain_s
 from app.database.migrations import migrate
 from app.database.pool import Database
 from app.errors import ConfigurationError
-from tests.support.clusters import FIND_NODES, drop_on_workers, has_citus, spread_database
+from tests.support.clusters import FIND_NODES, has_citus
 from tests.support.mutations import READ, make_input, set_one
 from tests.support.private_service import open_service
 from tests.support.service import Record, RecordingDatabase, store
@@ -127,17 +127,6 @@ def test_functions_and_settings_are_as_the_service_needs_them() -> None:
         settings = {**SETTINGS, name: value}
         found = explain_settings([{"name": each, "value": settings[each]} for each in settings])
         assert found is None if reason is None else (found or "").startswith(reason)
-
-
-@pytest.fixture
-async def spread(postgres_url: str, create_database: Callable[[], str]) -> AsyncIterator[str]:
-    """An empty database on all nodes of the cluster."""
-    if not await has_citus(postgres_url):
-        pytest.skip("needs a coordinator of Citus")
-    url = create_database()
-    await spread_database(postgres_url, url)
-    yield url
-    await drop_on_workers(postgres_url, url.rpartition("/")[2])
 
 
 async def test_what_a_database_holds_is_distributed_and_served_as_before(spread: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 
 from app.database.distribution.functions import FUNCTIONS, create_functions
+from app.database.distribution.totals import explain_triggers, keep_totals
 from app.database.row_security import SITE_TABLES, set_row_security
 from app.database.totals import STOP_TOTALS
 from app.errors import ConfigurationError
@@ -137,7 +138,7 @@ async def complete_distribution(connection: Any) -> None:
 
 
 # Citus wants functions distributed in a transaction of their own.
-DISTRIBUTING = (distribute_tables, complete_distribution)
+DISTRIBUTING = (distribute_tables, complete_distribution, keep_totals)
 
 
 async def change_settings(connection: Any) -> None:
@@ -178,9 +179,10 @@ async def explain_distribution(connection: Any, *, distributed: bool = False) ->
 
 
 async def describe_workers(connection: Any) -> tuple[str, str | None]:
-    """How many workers the tables are distributed to, and which of the nodes do not answer; None when all do."""
+    """How many workers the tables are distributed to, and what is wrong: nodes that do not answer, or the totals."""
     found = await connection.fetchrow(DESCRIBE_WORKERS)
-    trouble = None if found["unreachable"] is None else f"no answer from {found['unreachable']}"
+    is_lost = found["unreachable"] is not None
+    trouble = f"no answer from {found['unreachable']}" if is_lost else await explain_triggers(connection)
     return f"{found['workers']} have the tables, by site", trouble
 
 

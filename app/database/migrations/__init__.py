@@ -111,7 +111,7 @@ async def migrate(url: str, *, row_security: bool, distributed: bool = False) ->
                 async with connection.transaction():
                     await connection.execute(LOCK)
                     await distribute(connection)
-            await count_sites(url, connection)
+            await count_sites(url, connection, distributed=distributed)
             return applied
     except asyncpg.LockNotAvailableError as failure:
         raise ConfigurationError(
