@@ -40,13 +40,13 @@ TOTAL_COLUMNS = {figure: sql(figure) for figure in Aggregate} | {
     Aggregate.TOTAL: sql("not_set + attended + not_attended AS total")
 }
 KNOWN = "SELECT {}\nFROM {}\nWHERE {} AND is_counted"
-# The condition does not depend on the records, so that Postgres reads none if the totals are known.
+# The condition does not depend on the records, so that Postgres reads none if the totals are known. It stands outside
+# of the count, before Postgres starts the processes that share a large one.
 WHOLE_SITE = """{}
 UNION ALL
-SELECT {}
-FROM {}
-WHERE {}
-HAVING NOT EXISTS (
+SELECT *
+FROM (SELECT {} FROM {} WHERE {}) AS counted
+WHERE NOT EXISTS (
 {}
 )"""
 # The index of keys begins with the booking.

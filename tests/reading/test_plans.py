@@ -234,6 +234,18 @@ async def test_figures_of_a_whole_site_are_read_from_its_totals(
     assert explained.pages_read <= LOOKS * DESCENT, explained.summary
 
 
+async def test_no_process_is_started_for_a_count_that_the_totals_spare(large: LargeSite, large_url: str) -> None:
+    statement = render_summary(SITE, SummaryPlan(None, None, COUNTS))
+    owner = await asyncpg.connect(large_url)
+    for name in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_index_scan_size"):
+        await owner.execute(f"SET {name} = 0")
+    lines = await owner.fetch(f"EXPLAIN (ANALYZE, COSTS OFF) {statement.text}", *statement.arguments)
+    await owner.close()
+    plan = "\n".join(line[0] for line in lines)
+    assert "Workers Planned" in plan
+    assert plan.count("Workers Launched") == plan.count("Workers Launched: 0"), plan
+
+
 @in_both_modes
 @of_each_parent
 async def test_figures_of_a_hundred_parents_read_their_records_and_no_others(
