@@ -30,7 +30,7 @@ from app.web.auth.authentication import build_authenticator
 from app.web.cors import build_cors_policy
 from app.web.endpoint import GraphQLEndpoint
 from app.web.explorer.page import Explorer
-from app.web.headers import REQUEST_ID, SECURITY_HEADERS, Header, add_headers, identify_request, read_headers
+from app.web.headers import REQUEST_ID, SECURITY_HEADERS, Header, add_headers, read_headers, read_request_id
 from app.web.load.admission import RESERVED_PERCENT, SITE_SHARE_PERCENT, Admission
 from app.web.load.body_reader import RequestBodyReader
 from app.web.load.connections import ConnectionLimits, Load, share_files
@@ -92,8 +92,8 @@ class Application(Starlette):
 
 def build_common_headers(scope: Scope) -> tuple[Header, ...]:
     """The headers that all responses have. The lifespan scope has no headers and gets no response."""
-    identity = identify_request(read_headers(scope.get("headers", [])))
-    return (REQUEST_ID, identity.request_id.encode()), *SECURITY_HEADERS
+    request_id = read_request_id(read_headers(scope.get("headers", [])))
+    return (REQUEST_ID, request_id.encode()), *SECURITY_HEADERS
 
 
 def build_application(

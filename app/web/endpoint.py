@@ -35,10 +35,10 @@ from app.web.headers import (
     SECURITY_HEADERS,
     Header,
     Headers,
-    RequestIdentity,
     add_headers,
-    identify_request,
     read_headers,
+    read_request_id,
+    read_traceparent,
 )
 from app.web.load.admission import Admission
 from app.web.load.body_reader import ClientDisconnected, RequestBodyReader
@@ -91,23 +91,24 @@ class GraphQLEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = read_headers(scope["headers"])
-        identity = identify_request(headers)
+        request_id = read_request_id(headers)
+        record = OperationRecord(request_id, read_traceparent(headers))
         is_plain = scope["method"] == "POST" and ORIGIN not in headers
-        send_own = send if is_plain else await self._serve_browser(scope, headers, identity, receive, send)
+        send_own = send if is_plain else await self._serve_browser(scope, headers, request_id, receive, send)
         if send_own is None:
             return
         accept = headers.get(ACCEPT)
         accepted, framing, stream = choose_media_type(accept), choose_framing(accept), None
-        media_type, record = accepted or JSON, OperationRecord(*identity)
+        media_type = accepted or JSON
         try:
             check_head(scope["method"], headers, accepted)
             response = await self._run(scope, headers, receive, record, RUNS[framing])
         except ClientDisconnected:
             record.end(CLIENT_GONE, CLIENT_GONE_STATUS)
         except HTTPError as error:
-            await self._refuse(error, media_type, identity, record, send_own)
+            await self._refuse(error, media_type, request_id, record, send_own)
         else:
-            own = self._list_headers(identity, record.revision)
+            own = self._list_headers(request_id, record.revision)
             if isinstance(response, Response):
                 status = STATUSES[media_type][response.outcome]
                 record.end(CODES_OF_OUTCOMES[response.outcome], status)
@@ -156,20 +157,20 @@ class GraphQLEndpoint:
         return response
 
     async def _serve_browser(
-        self, scope: Scope, headers: Headers, identity: RequestIdentity, receive: Receive, send: Send
+        self, scope: Scope, headers: Headers, request_id: str, receive: Receive, send: Send
     ) -> Send | None:
         """Send the explorer's page, or the answer to a preflight. Returns how to send any other response."""
         send_page = send  # No other origin may read the page, which may contain a token.
         if self.cors is not None and ORIGIN in headers and self.cors.allows(origin := headers[ORIGIN]):
             if scope["method"] == "OPTIONS" and REQUEST_METHOD in headers:
                 allowed = self.cors.list_preflight_headers(origin, headers.get(REQUEST_HEADERS, b""))
-                await send_without_body(send, NO_CONTENT, [*self._list_headers(identity), *allowed])
+                await send_without_body(send, NO_CONTENT, [*self._list_headers(request_id), *allowed])
                 return None
             send = add_headers(send, self.cors.list_headers(origin))
         accept = headers.get(ACCEPT, b"").decode("latin-1")
         if self.explorer is None or scope["method"] != "GET" or not accepts_page(accept):
             return send
-        page_headers = [*self._list_headers(identity), *SECURITY_HEADERS]
+        page_headers = [*self._list_headers(request_id), *SECURITY_HEADERS]
         await self.explorer.page_response()(scope, receive, add_headers(send_page, page_headers))
         return None
 
@@ -180,15 +181,15 @@ class GraphQLEndpoint:
             observe(record)
 
     async def _refuse(
-        self, error: HTTPError, media_type: str, identity: RequestIdentity, record: OperationRecord, send: Send
+        self, error: HTTPError, media_type: str, request_id: str, record: OperationRecord, send: Send
     ) -> None:
         record.limit = "body" if error.status == CONTENT_TOO_LARGE else None
         record.end(error.error.code, error.status)
-        own = [*self._list_headers(identity), *error.headers]
+        own = [*self._list_headers(request_id), *error.headers]
         await send_response(send, error.status, media_type, own, write_error(error.error))
 
-    def _list_headers(self, identity: RequestIdentity, revision: int = 0) -> list[Header]:
-        headers = [(REQUEST_ID, identity.request_id.encode())]
+    def _list_headers(self, request_id: str, revision: int = 0) -> list[Header]:
+        headers = [(REQUEST_ID, request_id.encode())]
         if self.in_flight.is_shutting_down:
             headers.append(CLOSE)
         if revision:

@@ -1,10 +1,9 @@
-"""HTTP headers: those of a request by name, the identity that they give it, and those that responses share."""
+"""HTTP headers: those of a request by name, the ids that they give it, and those that responses share."""
 
 import re
 import secrets
 from collections.abc import Iterable, Mapping
 from itertools import count
-from typing import NamedTuple
 
 from starlette.types import Message, Send
 
@@ -60,23 +59,17 @@ def add_headers(send: Send, headers: Iterable[Header]) -> Send:
     return send_with_headers
 
 
-class RequestIdentity(NamedTuple):
-    """The id of a request, and its `traceparent`, if it has a valid one."""
+def read_request_id(headers: Headers) -> str:
+    """The id that `X-Request-Id` gives a request. A missing one, or one that is not safe to log, is generated."""
+    given = headers.get(REQUEST_ID)
+    request_id = None if given is None else read_valid(given, REQUEST_ID_FORMAT)
+    return request_id or f"{PROCESS_ID}{next(SEQUENCE):016x}"
 
-    request_id: str
-    traceparent: str | None
 
-
-def identify_request(headers: Headers) -> RequestIdentity:
-    """The identity that the headers `X-Request-Id` and `traceparent` give a request.
-
-    A missing id, or one that is not safe to log, is replaced by a generated one. A `traceparent` that is invalid by
-    W3C Trace Context is ignored.
-    """
-    request_id_header, traceparent_header = headers.get(REQUEST_ID), headers.get(TRACEPARENT)
-    request_id = None if request_id_header is None else read_valid(request_id_header, REQUEST_ID_FORMAT)
-    traceparent = None if traceparent_header is None else read_valid(traceparent_header, TRACEPARENT_FORMAT)
-    return RequestIdentity(request_id or f"{PROCESS_ID}{next(SEQUENCE):016x}", traceparent)
+def read_traceparent(headers: Headers) -> str | None:
+    """The `traceparent` of a request. One that is invalid by W3C Trace Context is ignored."""
+    given = headers.get(TRACEPARENT)
+    return None if given is None else read_valid(given, TRACEPARENT_FORMAT)
 
 
 def read_valid(value: bytes, form: re.Pattern[str]) -> str | None:

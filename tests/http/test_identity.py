@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from app.web.headers import identify_request
+from app.web.headers import read_traceparent
 from tests.support.media_types import GRAPHQL_RESPONSE
 
 TYPENAME = {"query": "{ __typename }"}
@@ -90,8 +90,8 @@ async def test_two_ids_are_none(bare: httpx2.AsyncClient) -> None:
     ],
 )
 def test_a_trace_is_taken_as_its_specification_has_it(given: str, *, is_taken: bool) -> None:
-    identity = identify_request({b"traceparent": given.encode()})
-    assert identity.traceparent == (given if is_taken else None)
+    traceparent = read_traceparent({b"traceparent": given.encode()})
+    assert traceparent == (given if is_taken else None)
 
 
 @pytest.mark.parametrize("path", ["/graphql", *OTHER_PATHS])

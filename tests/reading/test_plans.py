@@ -234,7 +234,8 @@ async def test_figures_of_a_whole_site_are_read_from_its_totals(
     assert explained.pages_read <= LOOKS * DESCENT, explained.summary
 
 
-async def test_no_process_is_started_for_a_count_that_the_totals_spare(large: LargeSite, large_url: str) -> None:
+@pytest.mark.usefixtures("large")
+async def test_no_process_is_started_for_a_count_that_the_totals_spare(large_url: str) -> None:
     statement = render_summary(SITE, SummaryPlan(None, None, COUNTS))
     owner = await asyncpg.connect(large_url)
     for name in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_index_scan_size"):

@@ -11,9 +11,10 @@ from typing import Any
 import jwt
 
 from app.bounded_cache import BoundedCache
+from app.database.site_ids import SiteId
 from app.documents.permissions import Caller, grant_permissions
 from app.errors import BadUserInput, Unauthenticated
-from app.plan.properties import parse_guid
+from app.plan.properties import check_guid
 from app.settings import Settings
 from app.web.auth.keys import ConfiguredKey, KeySource, Wait, build_key_source, wait_for_fetch
 from app.web.auth.public_keys import VerificationKey
@@ -207,7 +208,7 @@ def read_caller(claims: dict[str, Any]) -> Caller:
     if not isinstance(site_id, str):
         raise TokenRejected("claim site_id")
     try:
-        site = parse_guid(site_id, "site_id")
+        site = SiteId(check_guid(site_id, "site_id"))
     except BadUserInput as malformed:
         raise TokenRejected("claim site_id") from malformed
     return Caller(site, grant_permissions(read_scopes(claims)), int(claims["exp"]))

@@ -14,7 +14,7 @@ from app.operations.response import Outcome, Response
 from app.operations.streaming import open_stream
 from app.operations.streams import EndReason
 from app.web.endpoint import GraphQLEndpoint
-from app.web.headers import identify_request
+from app.web.headers import read_request_id
 from app.web.load.body_reader import ClientDisconnected
 from app.web.load.connections import StreamConnection
 from app.web.requests import HTTPError
@@ -85,7 +85,7 @@ class SocketOperation:
 
         Returns why the connection must end after its operations, if it must.
         """
-        session, record = self._session, OperationRecord(identify_request({}).request_id)
+        session, record = self._session, OperationRecord(read_request_id({}))
         try:
             response = await session.endpoint.run_message(
                 session.authorization, self._body.receive, record, OVER_WEBSOCKET, session.scope

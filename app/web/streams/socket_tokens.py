@@ -11,7 +11,7 @@ from app.operations.response import Outcome, Response, find_outcome, write_refus
 from app.operations.running import GraphQLRequest, GraphQLService
 from app.web.endpoint import GraphQLEndpoint
 from app.web.failures import Authenticate
-from app.web.headers import AUTHORIZATION, identify_request, read_headers
+from app.web.headers import AUTHORIZATION, read_headers, read_request_id, read_traceparent
 from app.web.load.connections import CONNECTION
 from app.web.streams.messages import (
     ClientMessage,
@@ -38,9 +38,9 @@ async def open_session(
 
     Tokens are verified as for requests, within the same limits. A refusal is logged as that of a request.
     """
-    header = read_headers(scope["headers"]).get(AUTHORIZATION)
-    authorization = read_authorization(read_optional_object(message), header)
-    record = OperationRecord(*identify_request(read_headers(scope["headers"])))
+    headers = read_headers(scope["headers"])
+    authorization = read_authorization(read_optional_object(message), headers.get(AUTHORIZATION))
+    record = OperationRecord(read_request_id(headers), read_traceparent(headers))
     response = await endpoint.run_message(authorization, MessageBody(NOTHING).receive, record, check_caller, scope)
     if isinstance(response, Response) and response.outcome is Outcome.EXECUTED and authorization is not None:
         return SocketSession(endpoint, scope, scope["state"][CONNECTION], authorization, send)

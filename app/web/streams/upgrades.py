@@ -8,7 +8,7 @@ from app.errors import Forbidden, ServiceUnavailable
 from app.operations.streams import STOPPING
 from app.web.cors import ORIGIN, CORSPolicy
 from app.web.endpoint import GraphQLEndpoint
-from app.web.headers import REQUEST_ID, SECURITY_HEADERS, Headers, identify_request, read_headers
+from app.web.headers import REQUEST_ID, SECURITY_HEADERS, Headers, read_headers, read_request_id
 from app.web.responses import RETRY_SECONDS, write_error
 from app.web.streams.messages import PROTOCOL, CloseCode, SocketClosed, write_close
 from app.web.streams.sockets import GraphQLSocket
@@ -27,7 +27,7 @@ class SocketEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         headers = read_headers(scope["headers"])
-        request_id = REQUEST_ID, identify_request(headers).request_id.encode()
+        request_id = REQUEST_ID, read_request_id(headers).encode()
         if not may_connect(headers, self.endpoint.cors):
             await refuse(send, 403, write_error(FOREIGN), request_id)
         elif self.endpoint.in_flight.is_shutting_down:
