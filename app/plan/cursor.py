@@ -1,8 +1,7 @@
 """Cursors: opaque, URL-safe texts that encode a position in one order of one set of records.
 
 A cursor is base64url of: version (1 byte), digest of order, perspective and filter (8 bytes), the values of the
-order's keys, and a checksum (4 bytes). Version and digest are the same for a whole connection. They are 9 bytes, three
-whole groups of base64, so their text is encoded once, and each cursor only appends its own values.
+order's keys, and a checksum (4 bytes). Version and digest, its head, are the same for a whole connection.
 """
 
 from base64 import b64decode, urlsafe_b64encode
@@ -11,7 +10,9 @@ from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import repeat
 from operator import attrgetter, itemgetter, methodcaller
+from struct import Struct
 from typing import Any, NamedTuple
 from uuid import UUID
 from zlib import crc32
@@ -27,12 +28,22 @@ HEAD_SIZE = len(VERSION) + DIGEST_SIZE
 CHECKSUM_SIZE = 4
 MOST_CHARACTERS = 2000
 CODECS_CACHED = 256
+LAYOUTS_CACHED = 128
 BASE64_BYTES, BASE64_CHARACTERS = 3, 4
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 BY_SESSION = OrderKey(Property.SESSION_ID)
 
 Position = tuple[Value, ...]
+Pack = Callable[[bytes, bytes, int], bytes]
+Cut = Callable[[str], Sequence[str]]
+
+
+class Layout(NamedTuple):
+    """What packs a cursor of its head, its keys and its checksum, and what cuts the text of several into each."""
+
+    pack: Pack
+    cut: Cut
 
 
 class CursorCodec(NamedTuple):
@@ -40,30 +51,26 @@ class CursorCodec(NamedTuple):
 
     order: Order
     head: bytes
-    head_text: str
     head_checksum: int
 
     def encode(self, position: Position) -> str:
         """The cursor of the record whose order keys have these values."""
         return self.encode_rows([position], range(len(position)))[0]
 
-    def encode_rows(self, rows: Sequence[Any], key_positions: Sequence[int]) -> list[str]:
+    def encode_rows(self, rows: Sequence[Any], key_positions: Sequence[int]) -> Sequence[str]:
         """The cursors of rows; `key_positions` are the positions of the order's keys in a row.
 
         Cursors of the same width are encoded together, in one call of base64.
         """
-        checksum, head = self.head_checksum, self.head_text
-        tails = encode_tails(self.order, rows, key_positions)
+        head, tails = self.head, encode_tails(self.order, rows, key_positions)
+        checksums = map(crc32, tails, repeat(self.head_checksum))
         if BY_SESSION in self.order:
-            contents = [tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) for tail in tails]
-            return [head + encode_text(content).rstrip("=") for content in contents]
-        width = len(tails[0]) + CHECKSUM_SIZE if tails else 0
-        padding = bytes(-width % BASE64_BYTES)
-        joined = b"".join([tail + crc32(tail, checksum).to_bytes(CHECKSUM_SIZE) + padding for tail in tails])
-        text = b2a_base64(joined, newline=False).translate(URL_SAFE).decode()
-        stride = (width + len(padding)) // BASE64_BYTES * BASE64_CHARACTERS
-        length = -(-width * BASE64_CHARACTERS // BASE64_BYTES)
-        return [head + text[start : start + length] for start in range(0, len(text), stride or 1)]
+            ends = [tail + checksum.to_bytes(CHECKSUM_SIZE) for tail, checksum in zip(tails, checksums, strict=True)]
+            return [encode_text(head + end).rstrip("=") for end in ends]
+        if not tails:
+            return []
+        pack, cut = lay_out(len(tails[0]), len(tails))
+        return cut(encode_text(b"".join(map(pack, repeat(head), tails, checksums))))
 
     def decode(self, cursor: str, argument: str) -> Position:
         """The position that a cursor encodes.
@@ -78,11 +85,26 @@ class CursorCodec(NamedTuple):
         return position
 
 
+@lru_cache(LAYOUTS_CACHED)
+def lay_out(width: int, count: int) -> Layout:
+    """How so many cursors are encoded together, whose keys have this width.
+
+    Each is filled up to whole groups of base64, so that its text begins with a character of its own.
+    """
+    size = HEAD_SIZE + width + CHECKSUM_SIZE
+    filling = -size % BASE64_BYTES
+    stride = (size + filling) // BASE64_BYTES * BASE64_CHARACTERS
+    length = -(-size * BASE64_CHARACTERS // BASE64_BYTES)
+    places = [slice(start, start + length) for start in range(0, count * stride, stride)]
+    cut: Cut = itemgetter(*places) if count > 1 else lambda text: (text[:length],)
+    return Layout(Struct(f">{HEAD_SIZE}s{width}sI{filling}x").pack, cut)
+
+
 @lru_cache(CODECS_CACHED)
 def plan_cursors(order: Order, perspective: Perspective | None, filter_: Filter | None) -> CursorCodec:
     """The codec for the cursors of one connection."""
     head = VERSION + digest_query(order, perspective, filter_)
-    return CursorCodec(order, head, encode_text(head), crc32(head))
+    return CursorCodec(order, head, crc32(head))
 
 
 def digest_query(order: Order, perspective: Perspective | None, filter_: Filter | None) -> bytes:

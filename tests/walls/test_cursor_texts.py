@@ -54,7 +54,7 @@ def plan(of: Order) -> CursorCodec:
 
 def encode_columns(codec: CursorCodec, columns: list[list[Value]]) -> list[str]:
     """The cursors of several records, made together of the values of each of the order's keys."""
-    return codec.encode_rows(list(zip(*columns, strict=True)), range(len(columns)))
+    return list(codec.encode_rows(list(zip(*columns, strict=True)), range(len(columns))))
 
 
 @pytest.mark.parametrize(("of", "position", "tail"), POSITIONS)
@@ -82,7 +82,7 @@ def test_cursors_that_are_made_together_are_those_that_are_made_one_by_one(
 def test_of_rows_the_values_of_the_orders_keys_are_taken() -> None:
     codec = plan(order(ATTENDEES, STATUS))
     rows = [(ID, 9, STATUSES[count], count) for count in range(3)]
-    assert codec.encode_rows(rows, (3, 2, 0)) == [codec.encode((count, STATUSES[count], ID)) for count in range(3)]
+    assert list(codec.encode_rows(rows, (3, 2, 0))) == [codec.encode((count, STATUSES[count], ID)) for count in range(3)]
 
 
 def test_texts_of_several_lengths_are_made_together() -> None:
