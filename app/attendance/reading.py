@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from app.sql.fragment import Statement
 from app.sql.pages import HAS_AFTER, HAS_BEFORE, SITE_REVISION, render_connections, render_page
 from app.sql.records import render_records
 
-Figures = dict[Aggregate, int]
+Figures = Mapping[str, int]
 
 
 class Page(NamedTuple):
@@ -108,8 +108,8 @@ class AttendanceReader:
         """The figures over all records that match."""
         if not plan.needs_statement:
             return dict.fromkeys(plan.aggregates, 0)
-        rows = await self._fetch(render_summary(self._site_id, plan))
-        return build_figures(plan, [rows])[0]
+        [row] = await self._fetch(render_summary(self._site_id, plan))
+        return dict(row.items())
 
     async def read_connections(
         self, of: Property, parents: Sequence[Value], plan: PagePlan, summary: SummaryPlan

@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 import orjson
 
+from app.attendance.reading import Figures
 from app.attendance.reporting import ReportedAbsence, ReportedAbsences, SiteReport, read_report
 from app.cli.databases import provide_database, run_with_database
 from app.cli.options import SITE
@@ -28,8 +29,6 @@ FIGURE_NAMES = {
     Aggregate.NOT_SET: ("not set", "notSet"),
     Aggregate.ATTENDEES: ("people who came", "numberOfAttendees"),
 }
-
-Figures = dict[Aggregate, int]
 
 
 @click.command()

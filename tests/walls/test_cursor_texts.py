@@ -82,7 +82,8 @@ def test_cursors_that_are_made_together_are_those_that_are_made_one_by_one(
 def test_of_rows_the_values_of_the_orders_keys_are_taken() -> None:
     codec = plan(order(ATTENDEES, STATUS))
     rows = [(ID, 9, STATUSES[count], count) for count in range(3)]
-    assert list(codec.encode_rows(rows, (3, 2, 0))) == [codec.encode((count, STATUSES[count], ID)) for count in range(3)]
+    one_by_one = [codec.encode((count, STATUSES[count], ID)) for count in range(3)]
+    assert list(codec.encode_rows(rows, (3, 2, 0))) == one_by_one
 
 
 def test_texts_of_several_lengths_are_made_together() -> None:
