@@ -9,7 +9,9 @@ from uuid import UUID
 from app.errors import BadUserInput
 
 GUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-GUIDS_PATTERN = re.compile(rf"(?:{GUID_PATTERN.pattern} )+")
+# Each digit as a zero: then all GUIDs are the same text, which takes a tenth of the time of a pattern.
+GUID_FORM = b"00000000-0000-0000-0000-000000000000 "
+DIGITS_AS_ZEROS = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")
 
 Value = UUID | str | int
@@ -64,8 +66,8 @@ def find_guids(given: Sequence[Any]) -> list[str] | None:
         joined = " ".join(given).lower()
     except TypeError:
         return None
-    found = joined.split(" ")
-    return found if len(found) == len(given) and GUIDS_PATTERN.fullmatch(joined + " ") else None
+    form = f"{joined} ".encode(errors="replace").translate(DIGITS_AS_ZEROS)
+    return joined.split(" ") if given and form == GUID_FORM * len(given) else None
 
 
 def is_storable_text(text: str) -> bool:

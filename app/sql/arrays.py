@@ -3,7 +3,7 @@
 The driver encodes an array value by value, and looks up its type on each new connection; a text takes neither.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from app.plan.properties import Property
 from app.sql.catalogue import COLUMN_TYPES
@@ -12,13 +12,16 @@ from app.sql.fragment import Fragment, Parameter, sql
 SEPARATOR = '","'
 
 
-def write_array(values: Iterable[object]) -> str:
+def write_array(values: Sequence[object]) -> str:
     """The text of a Postgres array of these values, which are GUIDs, texts or numbers: `{"1","2"}`."""
-    texts = list(map(str, values))
-    if not texts:
+    if not values:
         return "{}"
-    joined = SEPARATOR.join(texts)
-    if "\\" in joined or joined.count('"') > 2 * (len(texts) - 1):
+    try:
+        joined = SEPARATOR.join(values)  # type: ignore[arg-type]
+    except TypeError:  # not all of them are texts
+        joined = SEPARATOR.join(map(str, values))
+    if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
+        texts = map(str, values)
         joined = SEPARATOR.join([text.replace("\\", "\\\\").replace('"', '\\"') for text in texts])
     return f'{{"{joined}"}}'
 
