@@ -9,13 +9,23 @@ from uuid import UUID
 from app.database.revisions import READ_REVISIONS
 from app.errors import OperationTimeout, ServiceError
 
-# Which sites live on the same worker; only the coordinator is asked.
-GROUP_BY_WORKER = """
+# The shard of each site; only the coordinator is asked. Within the join, it would be computed for each placement again.
+SHARDS_OF_SITES = """
+WITH shards AS MATERIALIZED (
+    SELECT site, get_shard_id_for_distribution_column('site_revision', site::uuid) AS shardid
+    FROM unnest($1::text::text[]) AS site
+)
+"""
+# Which sites live on the same worker.
+GROUP_BY_WORKER = (
+    SHARDS_OF_SITES
+    + """
 SELECT string_agg(site, ',')
-FROM unnest($1::text::text[]) AS site
-JOIN pg_dist_placement ON shardid = get_shard_id_for_distribution_column('site_revision', site::uuid)
+FROM shards
+JOIN pg_dist_placement USING (shardid)
 GROUP BY groupid
 """
+)
 # Citus sends a list of parameters to the shards of these sites, and an array whose text it does not read to all shards.
 READ_FEW = "SELECT site_id::text, revision FROM site_revision WHERE site_id IN ({})"
 MOST_OF_FEW = 64

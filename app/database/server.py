@@ -33,6 +33,7 @@ from app.database.migrations import explain_encoding
 from app.database.readiness import explain_unreadiness
 from app.database.refusals import RefusalLog
 from app.database.stalled_sites import StalledSites
+from app.database.worker_probe import WorkerProbe
 from app.errors import OperationTimeout, ServiceUnavailable
 
 UNREACHABLE = "the database cannot be reached"
@@ -66,7 +67,7 @@ class PostgresServer:
         self._connector = connector
         self._pool = ConnectionPool(connector.connect, pool_size)
         self._liveness = LivenessProbe(connector, self._pool)
-        self._stalled_sites = StalledSites(self._pool, pool_size)
+        self._stalled_sites = StalledSites(self._pool, pool_size, WorkerProbe(connector))
 
     @property
     def counts(self) -> ConnectionCounts:
@@ -74,11 +75,14 @@ class PostgresServer:
         return self._pool.counts
 
     async def open(self) -> None:
-        """Start the liveness probe. Connections are opened when they are needed, so the server may start later."""
+        """Start the probes. Connections are opened when they are needed, so the server may start later."""
         self._liveness.poll()
+        if self.is_distributed:
+            self._stalled_sites.poll()
 
     async def close(self) -> None:
         await self._liveness.stop()
+        await self._stalled_sites.stop()
         await self._pool.close()
 
     async def fetch_rows(self, text: str, arguments: Sequence[object], site_id: UUID) -> list[Row]:
@@ -86,7 +90,7 @@ class PostgresServer:
 
         Raises ServiceUnavailable, OperationTimeout or Conflict; any other failure is a fault of the service.
         """
-        if self._stalled_sites:
+        if self.is_distributed:
             self._stalled_sites.check(site_id)
         connection = self._pool.acquire_idle(site_id)
         if connection is None or connection.entered_site != site_id:

@@ -13,6 +13,7 @@ from app.database import stalled_sites
 from app.database.failures import DatabaseBusy
 from app.database.migrations import migrate
 from app.database.stalled_sites import StalledSites
+from app.database.worker_probe import WorkerProbe
 from app.errors import ServiceError
 from tests.support.service import RecordingDatabase
 from tests.support.waiting import wait_until
@@ -50,11 +51,11 @@ class Pool:
 
 
 class Stalled:
-    """Stalled sites, and the pool that they are of."""
+    """Stalled sites, and the pool that they are of. The coordinator does not tell where they are."""
 
     def __init__(self) -> None:
         self.pool = Pool()
-        self.sites = StalledSites(self.pool, LIMIT)
+        self.sites = StalledSites(self.pool, LIMIT, WorkerProbe(None))
 
     def fail(self, site: UUID, seconds: float = 2.0, failure: Exception | None = None) -> None:
         self.sites.note_failure(failure or ConnectionResetError(), *lease(site, since=seconds))
