@@ -55,7 +55,7 @@ class WorkerProbe:
 
     @property
     def is_informed(self) -> bool:
-        """Whether the coordinator has told lately where the sites are."""
+        """Whether the coordinator has told lately where the sites are, and which of their workers answer."""
         return time.monotonic() < self._informed_until
 
     @property
@@ -93,6 +93,7 @@ class WorkerProbe:
             asked = {worker for site in sites if (worker := self._workers.get(site)) is not None}
             await asyncio.gather(*(self._ask(worker) for worker in asked | self.unresponsive))
         except CONNECT_ERRORS as failure:
+            self._informed_until = 0.0
             logger.debug("the coordinator does not tell about workers: %s", describe_failure(failure))
 
     async def _find_workers(self) -> None:

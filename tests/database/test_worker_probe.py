@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from app.database import worker_probe
@@ -30,6 +31,7 @@ class Coordinator:
     frozen: set[int] = field(default_factory=set)
     asked: list[int] = field(default_factory=list)
     is_lost: bool = False
+    may_ask: bool = True
     sites: list[str] = field(default_factory=list)
     meanwhile: Callable[[], None] = lambda: None
 
@@ -45,6 +47,8 @@ class Coordinator:
     async def execute(self, _: str) -> None: ...
 
     async def fetchval(self, _: str, _host: str, port: int) -> bool:
+        if not self.may_ask:
+            raise asyncpg.InsufficientPrivilegeError
         self.asked.append(port)
         self.meanwhile()
         if port in self.frozen:
@@ -188,6 +192,15 @@ async def test_without_the_coordinator_only_failures_count(cluster: Cluster) -> 
     cluster.hold(*frozen, since=2.5)
     await cluster.poll()
     assert not cluster.sites
+    cluster.sites.end_standstill()
+    assert all(map(cluster.is_refused, frozen))
+
+
+async def test_where_the_workers_may_not_be_asked_only_failures_count(cluster: Cluster) -> None:
+    cluster.coordinator.may_ask = False
+    frozen = cluster.add_sites(FROZEN_PORT, LIMIT)
+    cluster.hold(*frozen, since=2.5)
+    await cluster.poll()
     cluster.sites.end_standstill()
     assert all(map(cluster.is_refused, frozen))
 
