@@ -24,7 +24,7 @@ STAGES: Mapping[str, Sequence[str]] = {
     "endpoint and headers": (
         "app.web.application:Application.__call__",
         "app.web.headers:read_headers",
-        "app.web.headers:identify_request",
+        "app.web.headers:read_request_id",
         "app.web.requests:check_head",
         "app.web.responses:send_response",
     ),
