@@ -110,7 +110,7 @@ class PostgresServer:
         self._pool.release(connection)
         if self._refused_statements.causes and text in self._refused_statements.causes:
             self._refused_statements.end(text)
-        if self._stalled_sites:
+        if self.is_distributed and self._stalled_sites:
             self._stalled_sites.note_answer(site_id)
         return rows
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from app.errors import BadUserInput
 
 GUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-# Each digit as a zero: then all GUIDs are the same text, which takes a tenth of the time of a pattern.
+# With a zero for each digit all GUIDs are the same text. To compare it takes a tenth of the time of a pattern.
 GUID_FORM = b"00000000-0000-0000-0000-000000000000 "
 DIGITS_AS_ZEROS = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")

@@ -51,6 +51,14 @@ def test_guids_are_found_together() -> None:
         [GUID.replace("-", "")],
         [f"{{{GUID}}}"],
         [GUID.replace("0", "\u0660", 1)],
+        # As long as a GUID is:
+        [f"{GUID[:-1]}g"],
+        [f"{GUID[:-1]}\ud800"],
+        [f"{GUID[:-1]}-"],
+        [GUID[1:] + GUID[0]],
+        [GUID.replace("-", "0", 1)],
+        [f"{GUID[:-1]} "],
+        [GUID[:-1], f"0{GUID}"],
     ],
 )
 def test_what_is_no_guid_spoils_all(given: list[Any]) -> None:
