@@ -45,6 +45,7 @@ class Page(NamedTuple):
 Frame = tuple[Page, Figures, Sequence[str]]
 
 ID = Property.ID.value
+UNSELECTED, ENDS = CursorSelection.NONE, CursorSelection.ENDS
 NO_FIGURES: Figures = {}
 NO_AGGREGATES: frozenset[Aggregate] = frozenset()
 # As cheap as creating a tuple: a large response needs a page for each of its parents.
@@ -123,7 +124,7 @@ class AttendanceReader:
         rows = await self._fetch(render_connections(self._site_id, of, parents, plan, summary))
         groups = group_rows(rows, len(plan.columns) if plan.row_limit > 0 else 0, len(parents), max(plan.row_limit, 1))
         pages, cursors = build_pages(plan, groups, of, parents), [NO_CURSORS] * len(parents)
-        if plan.selected.cursors is not CursorSelection.NONE:
+        if plan.selected.cursors is not UNSELECTED:
             pairs = zip(parents, pages, strict=True)
             cursors = [encode_cursors(plan, page.rows, Perspective(of, parent)) for parent, page in pairs]
         return list(zip(pages, build_figures(summary, groups), cursors, strict=True))
@@ -212,9 +213,9 @@ def build_page(
 def encode_cursors(plan: PagePlan, rows: Sequence[Row], perspective: Perspective | None) -> Sequence[str]:
     """The selected cursors of a page, which belong to the connection of one perspective."""
     selected = plan.selected.cursors
-    if not rows or selected is CursorSelection.NONE:
+    if not rows or selected is UNSELECTED:
         return NO_CURSORS
-    if selected is CursorSelection.ENDS:
+    if selected is ENDS:
         rows = rows[0], rows[-1]
     codec = plan_cursors(plan.order, perspective, plan.filter)
     return codec.encode_rows(rows, find_key_positions(plan.selected.columns, plan.order))

@@ -1,7 +1,8 @@
 """Runs a compiled operation: its fields are planned, fetched and written, all of a query at once."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from graphql import GraphQLError
 
@@ -18,7 +19,8 @@ from app.plan.changes import ChangesPlan
 from app.plan.records import EntitiesPlan
 
 
-class Result(NamedTuple):
+@dataclass(slots=True)
+class Result:
     """What an operation gives: its data, None where a failure leaves none, and its failures in their order.
 
     `roots` are the fields that were run last.

@@ -1,8 +1,9 @@
 """The response of a request: the bytes of a result or of errors, and how the request ended."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from graphql import GraphQLError
@@ -63,7 +64,8 @@ CODES_OF_OUTCOMES = {
 }
 
 
-class Response(NamedTuple):
+@dataclass(slots=True)
+class Response:
     """A response's body, and how the request ended."""
 
     body: bytes

@@ -3,8 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -38,6 +37,7 @@ from app.operations.response import (
 from app.operations.streams import ChangeStreams
 
 Variables = Mapping[str, Any]
+EXECUTED = Outcome.EXECUTED  # To get a member of an enum is a call in Python 3.11.
 MUTATION_BY_GET = BadUserInput("Mutations are sent by POST.")
 NO_STREAM = BadUserInput(
     "A subscription is answered by a stream: send `Accept: text/event-stream` or "
@@ -45,7 +45,8 @@ NO_STREAM = BadUserInput(
 )
 
 
-class GraphQLRequest(NamedTuple):
+@dataclass(slots=True)
+class GraphQLRequest:
     """A request as the GraphQL-over-HTTP specification defines it; `only_queries` is set for GET.
 
     With a `reference`, `query` may be None. `max_values` is an upper bound of the number of values in the variables,
@@ -54,7 +55,7 @@ class GraphQLRequest(NamedTuple):
 
     query: str | None
     operation_name: str | None = None
-    variables: Variables = MappingProxyType({})
+    variables: Variables = field(default_factory=dict)
     only_queries: bool = False
     reference: DocumentReference | None = None
     max_values: int | None = None
@@ -120,7 +121,7 @@ async def run_request(
             return write_errors(result, operation, request.variables, record)
         body = orjson.dumps({"data": result.data})
         is_too_large = len(body) > MAX_BYTES and compiled.steps
-        return refuse_large(operation, compiled, record) if is_too_large else Response(body, Outcome.EXECUTED)
+        return refuse_large(operation, compiled, record) if is_too_large else Response(body, EXECUTED)
     except Exception as failure:
         return refuse_request(failure, request.variables, service, record)
 

@@ -1,8 +1,8 @@
 """The values that a read is bound to: the parts of a plan that are not in the text of its statement."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import attrgetter
-from typing import NamedTuple
 from uuid import UUID
 
 from app.plan.cursor import Position
@@ -11,7 +11,8 @@ from app.sql.arrays import write_array
 from app.sql.fragment import Parameter
 
 
-class Values(NamedTuple):
+@dataclass(slots=True)
+class Values:
     """The values of one read; `many` are the ids of its records, or of the parents of its pages."""
 
     site: UUID

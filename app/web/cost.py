@@ -1,6 +1,7 @@
 """`extensions.cost`: what an operation cost, for clients that request it with a header; a write's revision with it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -29,4 +30,4 @@ def add_cost(
     extensions: dict[str, Any] = {"cost": cost}
     if record.revision:
         extensions["revision"] = record.revision
-    return response._replace(body=response.body[:-1] + b',"extensions":' + orjson.dumps(extensions) + b"}")
+    return replace(response, body=response.body[:-1] + b',"extensions":' + orjson.dumps(extensions) + b"}")

@@ -12,8 +12,8 @@ from app.documents.permissions import Caller
 from app.errors import InternalServerError
 from app.operations.change_stream import ChangeStream
 from app.operations.record import DONE, OperationRecord
-from app.operations.response import CODES_OF_OUTCOMES, Outcome, Response
-from app.operations.running import GraphQLRequest, GraphQLService, run_request
+from app.operations.response import CODES_OF_OUTCOMES, Response
+from app.operations.running import EXECUTED, GraphQLRequest, GraphQLService, run_request
 from app.operations.streaming import open_stream
 from app.web.auth.authentication import Authenticator
 from app.web.cors import ORIGIN, REQUEST_HEADERS, REQUEST_METHOD, CORSPolicy
@@ -112,7 +112,7 @@ class GraphQLEndpoint:
             if isinstance(response, Response):
                 status = STATUSES[media_type][response.outcome]
                 record.end(CODES_OF_OUTCOMES[response.outcome], status)
-                if response.outcome is not Outcome.EXECUTED:
+                if response.outcome is not EXECUTED:
                     own += list_outcome_headers(response.outcome, has_token=AUTHORIZATION in headers)
                 await send_response(send_own, status, media_type, own, response.body)
             else:
@@ -142,9 +142,9 @@ class GraphQLEndpoint:
         is_accepted = False
         try:
             response = await self._run({**scope, "method": "POST"}, headers, receive, record, run)
-            outcome = response.outcome if isinstance(response, Response) else Outcome.EXECUTED
+            outcome = response.outcome if isinstance(response, Response) else EXECUTED
             record.end(CODES_OF_OUTCOMES[outcome], STATUSES[GRAPHQL_RESPONSE][outcome])
-            is_accepted = outcome is Outcome.EXECUTED
+            is_accepted = outcome is EXECUTED
         except ClientDisconnected:
             record.end(CLIENT_GONE, CLIENT_GONE_STATUS)
             raise

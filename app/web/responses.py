@@ -87,7 +87,6 @@ async def send_response(send: Send, status: int, media_type: str, headers: list[
     """
     if media_type == EVENT_STREAM:
         media_type, body = (EVENT_STREAM, frame_whole(body)) if status == OK else (JSON, body)
-    length = (b"content-length", b"%d" % len(body))
-    head = [*FIXED_HEADERS[media_type], *headers, length]
+    head = [(b"content-length", b"%d" % len(body)), *headers, *FIXED_HEADERS[media_type]]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})

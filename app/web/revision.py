@@ -1,5 +1,7 @@
 """`X-Attendance-Revision`: tells callers the revision that a mutation has made, and takes one that a query must see."""
 
+from dataclasses import replace
+
 from app.operations.running import GraphQLRequest
 from app.plan.changes import LARGEST_REVISION
 from app.web.headers import Header
@@ -19,7 +21,7 @@ def require_revision(request: GraphQLRequest, given: bytes) -> GraphQLRequest:
     revision = int(digits) if digits.isdigit() and len(digits) <= MOST_DIGITS else -1
     if not 0 <= revision <= LARGEST_REVISION:
         raise HTTPError(400, MALFORMED, argument="X-Attendance-Revision")
-    return request._replace(least_revision=revision)
+    return replace(request, least_revision=revision)
 
 
 def write_revision(revision: int) -> Header:
