@@ -95,20 +95,24 @@ class Documents:
             self._valid.put(text, operations, weigh_document(text, operations))
             self._persisted.prove(text)
 
-    def check_request(self, operation: Operation, variables: Mapping[str, Any], max_values: int | None = None) -> None:
-        """Raise RequestRefused for variables that hold too many values, or with which an operation costs too much.
+    def check_request(self, operation: Operation, variables: Mapping[str, Any], max_values: int | None = None) -> int:
+        """The most records that an operation can return with these variables.
 
-        The variables hold `max_values` values at most, if that is known.
+        Raises RequestRefused for variables that hold too many values, or with which the operation costs too much. The
+        variables hold `max_values` values at most, if that is known.
         """
+        most_records = operation.most_cost
         try:
             if max_values is None or max_values > self.limits.variable_values:
                 check_variables(self.limits, variables)
-            if operation.most_cost > self.limits.cost:
-                check_cost(self.limits, operation.cost(variables))
+            if most_records > self.limits.cost:
+                most_records = operation.cost(variables)
+                check_cost(self.limits, most_records)
             if operation.most_values > self._max_values:
                 check_values(self.limits, operation.count_values(variables))
         except OperationTooComplex as beyond:
             raise refuse(beyond) from beyond
+        return most_records
 
     def list_trusted(self) -> list[Operation]:
         """The operations of the manifest."""

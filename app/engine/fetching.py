@@ -188,7 +188,9 @@ class Question(NamedTuple):
 async def fetch_nested(question: Question, branches: Sequence[NestedBranch], reader: AttendanceReader) -> None:
     """Read the same connection of the parents of all branches that ask for it."""
     of, plan, selection, aggregates = question
-    parents = list(dict.fromkeys([parent for branch in branches for parent in branch.plans[plan]]))
+    parents = branches[0].plans[plan]
+    if len(branches) > 1:
+        parents = list(dict.fromkeys([parent for branch in branches for parent in branch.plans[plan]]))
     page_plan = plan.select(selection)
     summary = SummaryPlan(None, plan.filter, aggregates) if aggregates else NO_SUMMARY
     try:

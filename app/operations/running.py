@@ -101,7 +101,7 @@ async def run_request(
         operation = record.operation = await find_operation(request, service)
         if operation.is_mutation and request.only_queries:
             return write_refusal([format_service_error(MUTATION_BY_GET)], Outcome.MUTATION_REFUSED, record)
-        service.documents.check_request(operation, request.variables, request.max_values)
+        most_records = service.documents.check_request(operation, request.variables, request.max_values)
         caller = await authorize(operation, authenticate, record) if operation.permissions else None
         if operation.is_subscription:
             return write_refusal([format_service_error(NO_STREAM)], Outcome.SUBSCRIPTION_REFUSED, record)
@@ -112,7 +112,7 @@ async def run_request(
             service.documents.prove(operation)
         reader = None if caller is None else open_site(operation, caller, service, request, record)
         record.has_run = True
-        most_bytes = operation.most_cost * compiled.record_bytes
+        most_bytes = most_records * compiled.record_bytes
         is_large = most_bytes > LARGE_BYTES and may_be_large(operation, compiled, request.variables)
         large = service.streams.events.large if is_large else None
         running = run_operation(compiled, inputs, reader, service.sdl, request.variables, large=large)

@@ -112,7 +112,7 @@ def start_supervisor(home: Path) -> None:
         if log.tell() > MAX_LOG_BYTES:
             log.truncate(0)
         started = subprocess.run(
-            [Path(sys.executable).absolute(), "-P", "-m", "app.database.embedded.supervisor", str(home), str(find_installation())],
+            [Path(sys.executable).absolute(), "-Pm", "app.database.embedded.supervisor", home, find_installation()],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
