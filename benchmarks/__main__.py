@@ -48,10 +48,13 @@ def main(only: Sequence[str], peers: bool, records: int, rounds: int) -> None:  
         data_dir = Path(folder)
         with run_embedded_postgres(data_dir) as url:
             results = run_groups(url, data_dir, only or GROUPS, records, rounds)
-            lines = measure_peers(url, data_dir, results.sample, only or GROUPS, rounds) if peers else []
             conditions = describe_conditions(url, Settings(data_dir=data_dir))
-    report = render_report(results, conditions, records, rounds, lines)
-    click.echo(report)
+            report = render_report(results, conditions, records, rounds, [])
+            click.echo(report)
+            if peers:
+                lines = measure_peers(url, data_dir, results.sample, only or GROUPS, rounds)
+                report = render_report(results, conditions, records, rounds, lines)
+                click.echo(report)
     if not only:
         REPORT.write_text(report, encoding="utf-8")
 

@@ -57,10 +57,12 @@ async def answer_slices(port: int, path: str, connections: int, expected: str) -
     """Send slice after slice, until the input ends."""
     clients = [Client(path, expected) for _ in range(connections)]
     headers = itertools.cycle(orjson.loads(os.environ["BENCHMARK_HEADERS"]))
-    for client in clients:
-        await client.connect(port)
+    is_connected = False
     while count := sys.stdin.buffer.readline():
         bodies = [sys.stdin.buffer.readline() for _ in range(int(count))]
+        if not is_connected:  # Only now: a server closes connections whose first request it waits for in vain.
+            await asyncio.gather(*(client.connect(port) for client in clients))
+            is_connected = True
         times = await send_slice(clients, list(zip(headers, bodies, strict=False)))
         sys.stdout.buffer.write(orjson.dumps(asdict(times), option=orjson.OPT_APPEND_NEWLINE))
         sys.stdout.buffer.flush()

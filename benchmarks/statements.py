@@ -40,9 +40,11 @@ PAGE_OF_SESSION = f"""
 SELECT {RECORD_COLUMNS}
 FROM attendance WHERE site_id = $1 AND session_id = $2 AND status = $3 ORDER BY attendance.id LIMIT 101
 """  # noqa: S608 (constants)
+# Without OFFSET 0 the planner now and then reads the whole site in the order of ids: 65 ms instead of 1.
 PAGE_OF_BOOKINGS = f"""
 SELECT {RECORD_COLUMNS}
-FROM attendance WHERE site_id = $1 AND booking_id = ANY($2::uuid[]) ORDER BY attendance.id LIMIT 101
+FROM (SELECT * FROM attendance WHERE site_id = $1 AND booking_id = ANY($2::uuid[]) OFFSET 0) AS attendance
+ORDER BY attendance.id LIMIT 101
 """  # noqa: S608 (constants)
 RECORD = """
 SELECT id::text, booking_id::text, session_id, status, number_of_attendees

@@ -17,7 +17,7 @@ import pytest
 from app.attendance.demo import DEMO_SITES, generate_records
 from app.attendance.transfer.exporting import export_records
 from app.attendance.transfer.formats import ImportFormat, guess_format
-from app.attendance.transfer.importing import ImportSummary, import_records
+from app.attendance.transfer.importing import BATCH_RECORDS, ImportSummary, import_records
 from app.attendance.transfer.rejects import RejectLog
 from app.database import transfer
 from app.database.batches import write_by_function
@@ -320,6 +320,9 @@ async def test_the_demo_data_is_stored_as_it_is_and_storing_it_again_changes_not
     connection: Any, site_id: UUID
 ) -> None:
     rows = generate_records(DEMO_SITES[0])
-    assert await store_batch(connection, site_id, rows, at=LATE) == BatchResult(len(rows), 0, 0, [])
-    assert await store_batch(connection, site_id, rows, at=LATE) == BatchResult(0, 0, len(rows), [])
+    batches = [rows[start : start + BATCH_RECORDS] for start in range(0, len(rows), BATCH_RECORDS)]
+    for batch in batches:
+        assert await store_batch(connection, site_id, batch, at=LATE) == BatchResult(len(batch), 0, 0, [])
+    for batch in batches:
+        assert await store_batch(connection, site_id, batch, at=LATE) == BatchResult(0, 0, len(batch), [])
     assert [tuple(row) for row in await collect(fetch_export(connection, site_id))] == [tuple(row) for row in rows]
