@@ -165,10 +165,18 @@ def has_ended(data_dir: Path) -> bool:
 
 
 def opens(process: Path, path: str) -> bool:
+    """Whether a process has a file open, whichever others it opens and closes meanwhile."""
     try:
-        return any(str(file.readlink()).removesuffix(" (deleted)") == path for file in (process / "fd").iterdir())
+        return any(find_target(file) == path for file in (process / "fd").iterdir())
     except OSError:
         return False
+
+
+def find_target(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink()).removesuffix(" (deleted)")
+    except OSError:
+        return ""
 
 
 def find_supervisor(data_dir: Path) -> int:
