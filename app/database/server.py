@@ -167,7 +167,7 @@ class PostgresServer:
         return None
 
     async def _enter_site(self, connection: SiteConnection | None, site_id: UUID) -> SiteConnection:
-        """Set a connection to the site. Raises ServiceUnavailable when that fails."""
+        """Set a connection to the site, or an idle one if its session is refused. Raises ServiceUnavailable."""
         connection = connection or await self._acquire_translated(site_id)
         if not self._row_security:
             connection.entered_site = site_id
@@ -178,7 +178,10 @@ class PostgresServer:
         except SessionRefused as failure:
             self._refuse(connection, failure)
             self._release(connection)
-            raise ServiceUnavailable(CALL_AGAIN) from failure
+            idle = self._pool.acquire_idle(site_id)
+            if idle is None:
+                raise ServiceUnavailable(CALL_AGAIN) from failure
+            return await self._enter_site(idle, site_id)
         except BaseException as failure:
             self._release_after_failure(failure, connection)
             if not isinstance(failure, CONNECT_ERRORS):

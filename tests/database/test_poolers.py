@@ -177,12 +177,24 @@ async def test_connections_that_passed_the_check_go_on_when_the_pooler_gives_no_
     with run_pgbouncer(migrated, mode="session", ignored=PARAMETERS, users=[login], pool_size=3) as url:
         database = await open_database(url, pool_size=3)
         sites = [uuid4() for _ in range(3)]
-        await asyncio.gather(*(read_sites(database, site) for site in sites))  # They leave no connection for a check.
-        await asyncio.sleep(REFUSAL_SECONDS)
-        await asyncio.gather(*(read_sites(database, site) for site in sites))
-        assert database.counts.size >= 2
+        async with database.connection(sites[0]), database.connection(sites[1]):
+            assert await read_sites(database, sites[2]) is None  # Three leave no connection for a check.
+        assert database.counts.size == 2
         found = [await read_sites(database, site) for site in sites * 5]
         assert found == [[]] * len(found)
+
+
+async def test_a_read_whose_new_connection_is_refused_takes_an_idle_one(
+    migrated: str, login: str, open_database: OpenDatabase
+) -> None:
+    with run_pgbouncer(migrated, mode="session", ignored=PARAMETERS, users=[login], pool_size=3) as url:
+        database = await open_database(url, pool_size=3)
+        async with database.connection(uuid4()), database.connection(uuid4()):
+            unchecked = await database._connector.connect()  # noqa: SLF001 (as the pool opens one)
+            database._pool.add(unchecked)  # noqa: SLF001
+        assert database.counts.idle == 3
+        assert await read_sites(database, uuid4()) == []
+        assert database.counts.size == 2
 
 
 async def test_a_pooler_in_transaction_mode_is_refused_and_gives_no_page(
