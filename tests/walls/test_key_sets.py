@@ -208,7 +208,7 @@ OUTAGES: dict[str, tuple[dict[str, Any], str]] = {
     "another page": ({"content": b"<html>"}, "(char 0)"),
     "no set": ({"content": b"{}"}, "not a key set"),
     "a page without end": ({"content": b" " * 262_145}, "it is too large"),
-    "silence": ({"delay": 0.6}, "it takes too long"),
+    "silence": ({"delay": 2.0}, "it takes too long"),
 }
 
 
@@ -225,7 +225,7 @@ async def test_in_an_outage_known_keys_stay_in_use_and_others_are_told_to_try_ag
     old = await find(keys)
     changes, message = OUTAGES[outage]
     if "delay" in changes:
-        monkeypatch.setattr(module, "FETCH_SECONDS", 0.2)
+        monkeypatch.setattr(module, "FETCH_SECONDS", 0.7)
     for name, value in changes.items():
         setattr(provider, name, value)
     clock.now += 601
