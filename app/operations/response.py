@@ -47,6 +47,7 @@ class Outcome(Enum):
     FAILED = "failed"
 
 
+EXECUTED = Outcome.EXECUTED  # Each use of an enum's member is a call in Python 3.11.
 OUTCOMES_BY_CODE = {
     Unauthenticated.code: Outcome.UNAUTHENTICATED,
     Forbidden.code: Outcome.FORBIDDEN,

@@ -26,6 +26,7 @@ from app.operations.background_writes import BackgroundWrites
 from app.operations.long_documents import LongDocumentReader
 from app.operations.record import OperationRecord
 from app.operations.response import (
+    EXECUTED,
     Outcome,
     Response,
     find_outcome,
@@ -37,7 +38,6 @@ from app.operations.response import (
 from app.operations.streams import ChangeStreams
 
 Variables = Mapping[str, Any]
-EXECUTED = Outcome.EXECUTED  # To get a member of an enum is a call in Python 3.11.
 MUTATION_BY_GET = BadUserInput("Mutations are sent by POST.")
 NO_STREAM = BadUserInput(
     "A subscription is answered by a stream: send `Accept: text/event-stream` or "

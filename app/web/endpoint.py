@@ -12,8 +12,8 @@ from app.documents.permissions import Caller
 from app.errors import InternalServerError
 from app.operations.change_stream import ChangeStream
 from app.operations.record import DONE, OperationRecord
-from app.operations.response import CODES_OF_OUTCOMES, Response
-from app.operations.running import EXECUTED, GraphQLRequest, GraphQLService, run_request
+from app.operations.response import CODES_OF_OUTCOMES, EXECUTED, Response
+from app.operations.running import GraphQLRequest, GraphQLService, run_request
 from app.operations.streaming import open_stream
 from app.web.auth.authentication import Authenticator
 from app.web.cors import ORIGIN, REQUEST_HEADERS, REQUEST_METHOD, CORSPolicy
