@@ -2,10 +2,10 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from itertools import repeat
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from app.attendance.bounded_reads import BoundedReads
@@ -29,30 +29,19 @@ from app.sql.records import render_records
 Figures = Mapping[str, int]
 
 
-class Page(NamedTuple):
-    """The rows of one page in the asked order, and whether records precede and follow them.
-
-    A flag that is not selected is False, and `changes_cursor` is None.
-    """
-
-    rows: Sequence[Row]
-    has_next: bool
-    has_previous: bool
-    changes_cursor: str | None = None
-
-
+# A page: its rows in the asked order, whether records follow and precede them, and the cursor of its changes. What is
+# not selected is False or None.
+Page = tuple[Sequence[Row], bool, bool, str | None]
 # What a connection is written from: its page, the figures over all that match, and the selected cursors of the page.
-Frame = tuple[Page, Figures, Sequence[str]]
+# A plain tuple, because a large response has one for each parent.
+Frame = tuple[Sequence[Row], bool, bool, str | None, Figures, Sequence[str]]
 
 ID = Property.ID.value
 UNSELECTED, ENDS = CursorSelection.NONE, CursorSelection.ENDS
 NO_FIGURES: Figures = {}
 NO_AGGREGATES: frozenset[Aggregate] = frozenset()
-# As cheap as creating a tuple: a large response needs a page for each of its parents.
-make_page: Callable[[tuple[Sequence[Row], bool, bool, str | None]], Page] = partial(tuple.__new__, Page)
-EMPTY_PAGE = Page([], has_next=False, has_previous=False)
 NO_CURSORS: Sequence[str] = ()
-EMPTY_FRAME: Frame = (EMPTY_PAGE, NO_FIGURES, NO_CURSORS)
+EMPTY_FRAME: Frame = ([], False, False, None, NO_FIGURES, NO_CURSORS)
 
 
 class AttendanceReader:
@@ -84,17 +73,17 @@ class AttendanceReader:
         rows = await self._database.read_rows(text, arguments, self._site_id)
         self._statistics.rows += len(rows)
         page = build_page(plan, rows, plan.perspective)
-        return page, NO_FIGURES, encode_cursors(plan, page.rows, plan.perspective)
+        return *page, NO_FIGURES, encode_cursors(plan, page[0], plan.perspective)
 
     async def read_with_summary(self, plan: PagePlan, summary: SummaryPlan) -> Frame:
         """A connection with figures; where the page and they have a statement, both run at once."""
         if summary.needs_statement and plan.needs_statement:
-            (page, _, cursors), figures = await gather(
+            (*page, _, cursors), figures = await gather(
                 self.read_connection(plan, NO_AGGREGATES), self.read_summary(summary)
             )
-            return page, figures, cursors
-        page, _, cursors = await self.read_connection(plan, NO_AGGREGATES)
-        return page, await self.read_summary(summary), cursors
+            return *page, figures, cursors
+        *page, _, cursors = await self.read_connection(plan, NO_AGGREGATES)
+        return *page, await self.read_summary(summary), cursors
 
     async def read_absences(self, plan: AbsencesPage, aggregates: frozenset[Aggregate]) -> Frame:
         """A connection of absences, with their number if `aggregates` has it, by one statement."""
@@ -103,7 +92,7 @@ class AttendanceReader:
         rows = await self._fetch(render_absences(self._site_id, plan, counts=bool(aggregates)))
         figures = dict.fromkeys(aggregates, rows[0][ABSENCE_COUNT]) if aggregates else NO_FIGURES
         page = build_page(plan, rows, None, MISSED_SHARE)
-        return page, figures, plan.encode_cursors(page.rows)
+        return *page, figures, plan.encode_cursors(page[0])
 
     async def read_summary(self, plan: SummaryPlan) -> Figures:
         """The figures over all records that match."""
@@ -120,14 +109,10 @@ class AttendanceReader:
         `of` says whether the parents are bookings or sessions. GUIDs are texts, unless cursors are selected.
         """
         if not plan.needs_statement and not summary.needs_statement:
-            return [(EMPTY_PAGE, dict.fromkeys(summary.aggregates, 0), ())] * len(parents)
+            return [([], False, False, None, dict.fromkeys(summary.aggregates, 0), NO_CURSORS)] * len(parents)
         rows = await self._fetch(render_connections(self._site_id, of, parents, plan, summary))
         groups = group_rows(rows, len(plan.columns) if plan.row_limit > 0 else 0, len(parents), max(plan.row_limit, 1))
-        pages, cursors = build_pages(plan, groups, of, parents), [NO_CURSORS] * len(parents)
-        if plan.selected.cursors is not UNSELECTED:
-            pairs = zip(parents, pages, strict=True)
-            cursors = [encode_cursors(plan, page.rows, Perspective(of, parent)) for parent, page in pairs]
-        return list(zip(pages, build_figures(summary, groups), cursors, strict=True))
+        return build_frames(plan, groups, build_figures(summary, groups), of, parents)
 
     async def read_records(self, ids: Sequence[str], columns: frozenset[Property]) -> dict[str, Row]:
         """The records with these ids, by id; ids that the site does not have are left out. GUIDs are texts."""
@@ -160,9 +145,14 @@ async def gather(*reads: Awaitable[Any]) -> list[Any]:
 def group_rows(rows: Sequence[Row], column: int, parents: int, most: int) -> list[Sequence[Row]]:
     """The rows of each parent, whose position is in `column`: 1 to `most` rows for each, in the parents' order."""
     find_position = itemgetter(column)
+    positions = range(1, parents + 1)
+    if len(rows) == parents * most:
+        firsts, lasts = map(find_position, rows[::most]), map(find_position, rows[most - 1 :: most])
+        if list(firsts) == list(lasts) == list(positions):
+            return [rows[start : start + most] for start in range(0, len(rows), most)]
     groups = []
     start, count = 0, len(rows)
-    for position in range(1, parents + 1):
+    for position in positions:
         end = start + most
         if end > count or find_position(rows[end - 1]) != position:
             end = bisect_right(rows, position, start, min(end, count), key=find_position)
@@ -176,14 +166,26 @@ def group_rows(rows: Sequence[Row], column: int, parents: int, most: int) -> lis
     return groups
 
 
-def build_pages(plan: PagePlan, groups: Sequence[Sequence[Row]], of: Property, parents: Sequence[Value]) -> list[Page]:
-    """A page from each group of rows, which are those of one parent. The second case is a fast path without flags."""
-    if plan.selected.revision:
+def build_frames(
+    plan: PagePlan, groups: Sequence[Sequence[Row]], figures: Iterable[Figures], of: Property, parents: Sequence[Value]
+) -> list[Frame]:
+    """What each parent's connection is written from. The first case is a fast path for pages with nothing but rows."""
+    selected = plan.selected
+    has_cursors = selected.cursors is not UNSELECTED
+    has_flags = plan.row_limit != plan.size or plan.backward or plan.asks_before or plan.asks_after
+    if not (has_flags or has_cursors or selected.revision) and plan.size > 0:
+        return [
+            (rows if len(rows) > 1 or rows[0][0] is not None else [], False, False, None, each, NO_CURSORS)
+            for rows, each in zip(groups, figures, strict=False)
+        ]
+    owners: Iterable[Perspective | None] = repeat(None)
+    if has_cursors or selected.revision:
         owners = [Perspective(of, parent) for parent in parents]
-        return [build_page(plan, rows, owner) for rows, owner in zip(groups, owners, strict=True)]
-    if plan.row_limit == plan.size > 0 and not (plan.backward or plan.asks_before or plan.asks_after):
-        return [make_page((rows if rows[0][0] is not None else [], False, False, None)) for rows in groups]
-    return [build_page(plan, rows, None) for rows in groups]
+    frames: list[Frame] = []
+    for rows, owner, each in zip(groups, owners, figures, strict=False):
+        page = build_page(plan, rows, owner)
+        frames.append((*page, each, encode_cursors(plan, page[0], owner)))
+    return frames
 
 
 def build_page(
@@ -206,8 +208,8 @@ def build_page(
     if goes_further or not selects_rows:
         kept = kept[:size] if selects_rows else []
     if plan.backward:
-        return make_page((kept[::-1], has_after, has_before or goes_further, cursor))
-    return make_page((kept, has_after or goes_further, has_before, cursor))
+        return kept[::-1], has_after, has_before or goes_further, cursor
+    return kept, has_after or goes_further, has_before, cursor
 
 
 def encode_cursors(plan: PagePlan, rows: Sequence[Row], perspective: Perspective | None) -> Sequence[str]:
@@ -221,8 +223,8 @@ def encode_cursors(plan: PagePlan, rows: Sequence[Row], perspective: Perspective
     return codec.encode_rows(rows, find_key_positions(plan.selected.columns, plan.order))
 
 
-def build_figures(plan: SummaryPlan, groups: Sequence[Sequence[Row]]) -> list[Figures]:
+def build_figures(plan: SummaryPlan, groups: Sequence[Sequence[Row]]) -> Iterable[Figures]:
     """The figures of each group of rows; all rows of a group have the same ones."""
     if not plan.aggregates:
-        return [NO_FIGURES] * len(groups)
+        return repeat(NO_FIGURES)
     return [{aggregate: rows[0][aggregate] for aggregate in plan.aggregates} for rows in groups]

@@ -58,8 +58,8 @@ async def read_absences(reader: AttendanceReader, by: Property) -> ReportedAbsen
     """The absences that a query with default minimums gives."""
     plan = plan_absences(by, MINIMUM_RECORDED, MINIMUM_MISSED_SHARE, PageArguments(first=MOST_ABSENCES))
     selected = PageSelection(rows=True, columns=frozenset({by}), row_figures=ALL_FIGURES)
-    page, figures, _ = await reader.read_connection(plan.select(selected), COUNT)
-    return ReportedAbsences(tuple(build_absence(row, by) for row in page.rows), figures[Aggregate.TOTAL])
+    rows, *_, figures, _ = await reader.read_connection(plan.select(selected), COUNT)
+    return ReportedAbsences(tuple(build_absence(row, by) for row in rows), figures[Aggregate.TOTAL])
 
 
 def build_absence(row: Row, by: Property) -> ReportedAbsence:

@@ -128,12 +128,12 @@ def find_failures(
     fallible: Fallible, frame: Frame, nested: Sequence[NestedBranch], path: Path
 ) -> Iterator[FieldFailure]:
     """The failures in and below one connection, in the order of the document."""
-    page, figures, _ = frame
+    rows, *_, figures, _ = frame
     for each in fallible:
         if isinstance(each, FallibleFigure):
             yield from find_overflow(each, figures, path)
         elif isinstance(each, FallibleList):
-            for position, row in enumerate(page.rows):
+            for position, row in enumerate(rows):
                 yield from find_row_failures(each.items, row, None, nested, (*path, *each.path, position))
 
 
@@ -196,5 +196,5 @@ def lacks_any(frame: Frame, nested: Sequence[NestedBranch]) -> bool:
     return any(
         row[branch.field.parent.of] not in branch.frames  # type: ignore[union-attr]
         for branch in nested
-        for row in frame[0].rows
+        for row in frame[0]
     )

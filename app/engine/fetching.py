@@ -75,15 +75,15 @@ async def fetch_root(branch: RootBranch, reader: AttendanceReader) -> None:
 def place_page(branch: RootBranch, field: ConnectionField, frame: Frame) -> None:
     """What a connection is written from, whether it has figures beyond Int, and the branches below it."""
     branch.frames = frame
-    page, figures, _ = frame
+    rows, *_, figures, _ = frame
     row_figures = field.selection.row_figures
     if figures:
         branch.has_failed = max(figures.values()) > LARGEST_INTEGER
     if row_figures:
-        figures_of_rows = chain(*[map(itemgetter(each.value), page.rows) for each in row_figures])
+        figures_of_rows = chain(*[map(itemgetter(each.value), rows) for each in row_figures])
         branch.has_failed |= max(figures_of_rows, default=0) > LARGEST_INTEGER
     if field.nested:
-        branch.groups = {"": open_branches(field.nested, page.rows)}
+        branch.groups = {"": open_branches(field.nested, rows)}
 
 
 def place_payload(
@@ -199,7 +199,7 @@ async def fetch_nested(question: Question, branches: Sequence[NestedBranch], rea
         for branch in branches:
             branch.failures |= dict.fromkeys(branch.plans[plan], failure)
         return
-    has_overflow = bool(aggregates) and any([max(figures.values()) > LARGEST_INTEGER for _, figures, _ in read])
+    has_overflow = bool(aggregates) and any([max(figures.values()) > LARGEST_INTEGER for *_, figures, _ in read])
     frames: dict[Value, Frame] = dict(zip(parents, read, strict=True))
     for branch in branches:
         branch.has_overflow |= has_overflow
@@ -208,4 +208,4 @@ async def fetch_nested(question: Question, branches: Sequence[NestedBranch], rea
             own = {parent: frames[parent] for parent in branch.plans[plan]}
         branch.frames = {**branch.frames, **own} if branch.frames else own
         if branch.field.nested:
-            branch.rows += [row for frame in own.values() for row in frame[0].rows]
+            branch.rows += [row for frame in own.values() for row in frame[0]]

@@ -108,7 +108,7 @@ class ParentType(NamedTuple):
 class ConnectionField:
     """A connection at the root, or below the bookings or sessions of records.
 
-    `write` takes the connections, each as its page, figures and cursors, and what each of `nested` has written.
+    `write` takes the connections, each as the reader gives it, and what each of `nested` has written.
     `fixed` is the plan, or why there is none, where it depends on no variable and no parent.
     """
 

@@ -20,7 +20,7 @@ def count_records(branch: RootBranch) -> int | None:
     if branch.is_null:
         return 1
     if isinstance(field, ConnectionField):
-        rows = branch.frames[0].rows
+        rows = branch.frames[0]
         return max(len(rows), 1) + count_below(rows, groups.get("", ()))
     if not isinstance(field, RecordsField):
         return None
@@ -45,9 +45,9 @@ def count_of_parents(branch: NestedBranch) -> Sizes:
     """How many records are written below each parent."""
     nested = branch.nested
     if not nested:
-        return {parent: len(frame[0].rows) or 1 for parent, frame in branch.frames.items()}
+        return {parent: len(frame[0]) or 1 for parent, frame in branch.frames.items()}
     below = [count_of_parents(each) for each in nested]
-    pages = [(parent, frame[0].rows) for parent, frame in branch.frames.items()]
+    pages = [(parent, frame[0]) for parent, frame in branch.frames.items()]
     return {parent: (len(rows) or 1) + measure_rows(rows, nested, below) for parent, rows in pages}
 
 

@@ -65,7 +65,7 @@ class PieceWriter:
             return await self._write_records(branch, field)
         nested, sizes = await self._write_nested(branch.groups.get("", ()))
         if isinstance(field, ConnectionField):
-            below = measure_rows(branch.frames[0].rows, branch.groups.get("", ()), sizes)
+            below = measure_rows(branch.frames[0], branch.groups.get("", ()), sizes)
             write, item = field.write, branch.frames
         else:
             rows = [row for row in branch.items if row is not None]
@@ -110,8 +110,8 @@ class PieceWriter:
             below, sizes_below = await self._write_nested(branch.nested)
             frames = list(branch.frames.values())
             for frame in frames if sizes_below else ():
-                check_bytes(measure_rows(frame[0].rows, branch.nested, sizes_below))
-            weights = [max(len(frame[0].rows), 1) for frame in frames]
+                check_bytes(measure_rows(frame[0], branch.nested, sizes_below))
+            weights = [max(len(frame[0]), 1) for frame in frames]
             written, written_sizes = await self._write_items(branch.field.write, frames, below, weights)
             nested.append(dict(zip(branch.frames, written, strict=True)))
             sizes.append(dict(zip(branch.frames, written_sizes, strict=True)))

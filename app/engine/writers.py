@@ -24,7 +24,7 @@ TYPENAME = "__typename"
 INDENTATION = "    "
 TIME = "DateTime"
 
-CONNECTIONS = "for page, figures, cursors in connections"
+CONNECTIONS = "for rows, has_next, has_previous, changes_cursor, figures, cursors in connections"
 RECORDS = "for row in rows"
 REFERENCES = "for key, text in references"
 BATCHES = "for batch in batches"

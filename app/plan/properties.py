@@ -65,11 +65,14 @@ def check_guids(given: Sequence[str], argument: str) -> list[str]:
 def find_guids(given: Sequence[Any]) -> list[str] | None:
     """The texts of GUIDs in lower case, checked in one pass; None if any item is not the text of a GUID."""
     try:
-        joined = " ".join(given).lower()
+        joined = " ".join(given)
     except TypeError:
         return None
-    form = f"{joined} ".encode(errors="replace").translate(DIGITS_AS_ZEROS)
-    return joined.split(" ") if given and form == GUID_FORM_IN_LIST * len(given) else None
+    lowered = joined.lower()
+    form = f"{lowered} ".encode(errors="replace").translate(DIGITS_AS_ZEROS)
+    if not given or form != GUID_FORM_IN_LIST * len(given):
+        return None
+    return list(given) if lowered == joined else lowered.split(" ")
 
 
 def is_storable_text(text: str) -> bool:

@@ -31,9 +31,9 @@ class AbsenceEdge:
 @strawberry.type(description="A page of absences: the largest missed share first, then the larger number missed.")
 class AbsenceConnection:
     edges: list[AbsenceEdge] = sourced(
-        Each("row", "page.rows", PageRead.ROWS, has_cursors=True), "The page's absences with their cursors."
+        Each("row", "rows", PageRead.ROWS, has_cursors=True), "The page's absences with their cursors."
     )
-    nodes: list[Absence] = sourced(Each("row", "page.rows", PageRead.ROWS), "The page's absences without their edges.")
+    nodes: list[Absence] = sourced(Each("row", "rows", PageRead.ROWS), "The page's absences without their edges.")
     page_info: PageInfo = sourced(Part(), "What lies around the page.")
     total_count: int = sourced(
         Figure((Aggregate.TOTAL,), "totalCount"),

@@ -3,7 +3,7 @@
 From these declarations the engine derives which columns, flags and figures to read, and the code that writes them.
 An expression is Python code that may use the names of the object that the field belongs to:
 
-- a connection has `page` (its rows and flags), `figures` and `cursors`
+- a connection has the `rows` of its page, `has_next`, `has_previous`, `changes_cursor`, `figures` and `cursors`
 - an edge and a node have `row`, which has the figures of a node that stands for a group of records; an edge also has
   `cursor`
 - a payload has `items`, `successes` and `failures`, and the names of its first item

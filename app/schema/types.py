@@ -113,9 +113,9 @@ class AttendanceEdge:
 
 @strawberry.federation.type(shareable=True, description="Both flags are exact, whichever way one pages.")
 class PageInfo:
-    has_next_page: bool = sourced(Value("page.has_next", PageRead.HAS_NEXT), "Whether any record follows the page.")
+    has_next_page: bool = sourced(Value("has_next", PageRead.HAS_NEXT), "Whether any record follows the page.")
     has_previous_page: bool = sourced(
-        Value("page.has_previous", PageRead.HAS_PREVIOUS), "Whether any record precedes the page."
+        Value("has_previous", PageRead.HAS_PREVIOUS), "Whether any record precedes the page."
     )
     start_cursor: str | None = sourced(
         Value("cursors[0] if cursors else None", PageRead.END_CURSORS),
@@ -148,11 +148,9 @@ class AttendanceSummary:
 @strawberry.type(description="A page of attendance records, and what is true of all records that match.")
 class AttendanceConnection:
     edges: list[AttendanceEdge] = sourced(
-        Each("row", "page.rows", PageRead.ROWS, has_cursors=True), "The page's records with their cursors."
+        Each("row", "rows", PageRead.ROWS, has_cursors=True), "The page's records with their cursors."
     )
-    nodes: list[Attendance] = sourced(
-        Each("row", "page.rows", PageRead.ROWS), "The page's records without their edges."
-    )
+    nodes: list[Attendance] = sourced(Each("row", "rows", PageRead.ROWS), "The page's records without their edges.")
     page_info: PageInfo = sourced(Part(), "What lies around the page.")
     total_count: int = sourced(
         Figure((Aggregate.TOTAL,), "totalCount"),
@@ -162,7 +160,7 @@ class AttendanceConnection:
         Part(), "What all matching records add up to, whatever the page. Computed only when asked for."
     )
     changes_cursor: str = sourced(
-        Value("page.changes_cursor", PageRead.REVISION),
+        Value("changes_cursor", PageRead.REVISION),
         "Where `attendanceChanges` goes on from this page without a gap: a cursor of the changes, for the connection's "
         "perspective.",
     )

@@ -9,6 +9,7 @@ from app.documents.limits import Limits
 from app.documents.operation import Operation
 from app.engine.coercion import InputRefused
 from app.engine.compiled_operations import CompiledOperations
+from app.engine.writers import CONNECTIONS
 
 CONDITIONS = "abcdef"
 SUMMARIES = " ".join(f"a{n}: attendances {{ summary {{ total attended }} }}" for n in range(30))
@@ -57,4 +58,4 @@ def test_fields_that_select_alike_share_a_writer() -> None:
 def test_only_what_is_selected_is_written() -> None:
     form, _ = CompiledOperations(1).prepare(read("{ attendances { nodes { status } } }"), {})
     assert "# A row is: status." in form.source
-    assert "cursor" not in form.source.replace("for page, figures, cursors in connections", "")
+    assert "cursor" not in form.source.replace(CONNECTIONS, "")

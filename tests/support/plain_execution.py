@@ -90,14 +90,14 @@ class Summary:
 class Connection:
     """A connection with all that can be selected of it."""
 
-    def __init__(self, page: Any, figures: Mapping[Any, int], cursors: Sequence[str]) -> None:
-        self.nodes = [build_record(row) for row in page.rows]
+    def __init__(self, frame: Any) -> None:
+        rows, has_next, has_previous, self.changes_cursor, figures, cursors = frame
+        self.nodes = [build_record(row) for row in rows]
         self.edges = [
             types.AttendanceEdge(cursor=cursor, node=node) for cursor, node in zip(cursors, self.nodes, strict=True)
         ]
-        self.page_info = build_page_info(page, cursors)
+        self.page_info = build_page_info(cursors, has_next=has_next, has_previous=has_previous)
         self.summary = Summary(figures)
-        self.changes_cursor = page.changes_cursor
         self._figures = figures
 
     @property
@@ -105,21 +105,22 @@ class Connection:
         return fit(self._figures[Aggregate.TOTAL], "totalCount")
 
 
-def build_page_info(page: Any, cursors: Sequence[str]) -> types.PageInfo:
+def build_page_info(cursors: Sequence[str], *, has_next: bool, has_previous: bool) -> types.PageInfo:
     return types.PageInfo(
-        has_next_page=page.has_next,
-        has_previous_page=page.has_previous,
+        has_next_page=has_next,
+        has_previous_page=has_previous,
         start_cursor=cursors[0] if cursors else None,
         end_cursor=cursors[-1] if cursors else None,
     )
 
 
-def build_absences(page: Any, figures: Mapping[Any, int], cursors: Sequence[str]) -> absences.AbsenceConnection:
-    nodes = [build_absence(row) for row in page.rows]
+def build_absences(frame: Any) -> absences.AbsenceConnection:
+    rows, has_next, has_previous, _, figures, cursors = frame
+    nodes = [build_absence(row) for row in rows]
     return absences.AbsenceConnection(
         edges=[absences.AbsenceEdge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
         nodes=nodes,
-        page_info=build_page_info(page, cursors),
+        page_info=build_page_info(cursors, has_next=has_next, has_previous=has_previous),
         total_count=figures[Aggregate.TOTAL],
     )
 
@@ -189,10 +190,10 @@ class PlainContext:
 
     async def _fetch(self, plan: Any, info: GraphQLResolveInfo[Any]) -> Any:
         if isinstance(plan, ConnectionPlan):
-            return Connection(*await self.reader.read_connection(plan.select(EVERYTHING), ALL_FIGURES))
+            return Connection(await self.reader.read_connection(plan.select(EVERYTHING), ALL_FIGURES))
         if isinstance(plan, AbsencesPlan):
             whole = plan.select(EVERYTHING_OF_ABSENCES)
-            return build_absences(*await self.reader.read_connection(whole, frozenset({Aggregate.TOTAL})))
+            return build_absences(await self.reader.read_connection(whole, frozenset({Aggregate.TOTAL})))
         if isinstance(plan, ChangesPlan):
             return build_changes(await self.reader.read_changes(plan, tuple(Property)))
         if isinstance(plan, WRITES):
