@@ -34,7 +34,6 @@ uvicorn.supervisors.multiprocess.Process
 uvicorn.supervisors.multiprocess.Multiprocess
     processes run sockets terminate_all
 """
-MAX_JOINED_BYTES = 65_536  # A longer response is not copied to be sent with its head.
 
 
 class HoldableFlow(FlowControl):
@@ -95,10 +94,7 @@ class Cycle(RequestResponseCycle):
             headers = [*headers, CLOSE]
         head = write_head(STATUS_LINE[start["status"]], [*self.default_headers, *headers])
         self.flow.unsent = len(body)
-        if len(body) > MAX_JOINED_BYTES:
-            self.transport.writelines((head, body))
-        else:
-            self.transport.write(head + body)
+        self.transport.writelines((head, body))
         self.response_started = self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
