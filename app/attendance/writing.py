@@ -131,11 +131,15 @@ class AttendanceWriter(AttendanceReader):
         statement = render_delete(self._site_id, ids, now, kept_since, distributed=distributed)
         self._statistics.statements += 1
         rows = await self._send(statement, is_idempotent=False)
-        self._note_rows(rows)
-        return {row[0] for row in rows}
+        deleted = [row for row in rows if row[0] is not None]
+        self._note_rows(deleted)
+        return {row[0] for row in deleted}
 
     async def _send(self, statement: Statement, *, is_idempotent: bool) -> list[Row]:
-        """Send a statement. All rows that it returns have its revision."""
+        """Send a statement. All rows that it returns have its revision, which later reads of this process see.
+
+        Nothing to delete may be the outcome of a delete whose answer was lost.
+        """
         rows = await self._write_database.write_rows(
             statement.text, statement.arguments, self._site_id, is_idempotent=is_idempotent
         )

@@ -35,7 +35,8 @@ def run_demo(settings: Settings, host: str, port: int, *, reset: bool) -> None:
     service cannot listen or has no key, and OSError or ServiceError if Postgres cannot run.
     """
     start_logs(settings.log_level)
-    settings = ensure_key(replace(settings, database_url=None, replica_url=None, introspection=True, explorer=True))
+    settings = replace(settings, database_url=None, replica_url=None, distributed=False)
+    settings = ensure_key(replace(settings, introspection=True, explorer=True))
     tokens = {site: issue_tokens(settings, site) for site in DEMO_SITES}
     check_tracing(settings, os.environ)
     listeners = open_listeners(host, port)

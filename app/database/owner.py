@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from app.database.driver import open_connection
-from app.database.failures import CONNECT_ERRORS
+from app.database.failures import CONNECT_ERRORS, is_out_of_time
 from app.errors import ConfigurationError
 
 CONNECT_SECONDS = 10.0
@@ -27,12 +27,18 @@ async def open_owner(url: str) -> AsyncIterator[Any]:
     try:
         connection = await open_connection(url, timeout=CONNECT_SECONDS, statement_cache_size=0)
     except CONNECT_ERRORS as failure:
-        raise ConfigurationError(f"the database cannot be reached: {failure}") from failure
+        raise ConfigurationError(explain_connect_failure(failure, CONNECT_SECONDS)) from failure
     try:
         await connection.execute(LIFT_TIMEOUTS, connection.get_server_pid())
         yield connection
     finally:
         await connection.close(timeout=CONNECT_SECONDS)
+
+
+def explain_connect_failure(failure: BaseException, seconds: float) -> str:
+    """Why a database cannot be reached by an attempt of so many seconds. The driver has no words for a silent host."""
+    reason = f"it did not answer within {seconds:g} seconds" if is_out_of_time(failure) else failure
+    return f"the database cannot be reached: {reason}"
 
 
 async def check_connection(url: str) -> None:

@@ -103,7 +103,7 @@ class Database(PostgresServer):
         """The revisions of those sites whose revision is another than the known one, from the primary.
 
         Sites are named by the texts of their ids. The connection may have entered any of them: row security lets this
-        statement see all that it lists.
+        statement see all that it lists. Later reads of this process see what it has found.
         """
         lists = f"{{{','.join(known)}}}", f"{{{','.join(map(str, known.values()))}}}"
         entered = UUID(next(iter(known)))
@@ -114,7 +114,10 @@ class Database(PostgresServer):
             rows = await self._distributed_poll.read(list(known))
         else:
             rows = await self.fetch_rows(READ_REVISIONS, lists[:1], entered)
-        return {row[0]: row[1] for row in rows if known[row[0]] != row[1]}
+        changed = {row[0]: row[1] for row in rows if known[row[0]] != row[1]}
+        for site, revision in changed.items():
+            self.note_write(UUID(site), revision)
+        return changed
 
     async def write_rows(
         self, text: str, arguments: Sequence[object], site_id: UUID, *, is_idempotent: bool
@@ -140,7 +143,7 @@ class Database(PostgresServer):
         return await self.fetch_rows(text, arguments, site_id)
 
     def note_write(self, site_id: UUID, revision: int) -> None:
-        """Note the revision that a write has made, which later reads of this process must see."""
+        """Note the revision that a write has made, of whatever process: later reads of this process must see it."""
         if self.replicas is not None:
             self.replicas.writes.note(site_id, revision)
 

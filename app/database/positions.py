@@ -47,9 +47,14 @@ class PrimaryPositions:
             del samples[1]  # The oldest one tells how far behind the last replica is.
 
     def measure_lag(self, position: int, now: float) -> float:
-        """For how many seconds the primary has been beyond a position: 0 if it is not, as far as is known."""
+        """For how many seconds the primary was beyond a position when it answered last; 0 if it was not.
+
+        A primary that is gone writes no more, so no replica falls further behind it.
+        """
         beyond = self._find_beyond(position)
-        return now - self._samples[beyond].first_seen if beyond < len(self._samples) else 0.0
+        if beyond == len(self._samples):
+            return 0.0
+        return max(0.0, min(now, self._samples[-1].last_seen) - self._samples[beyond].first_seen)
 
     def find_time(self, position: int) -> float:
         """The last time at which all that had been written then lay before a position."""

@@ -11,7 +11,7 @@ from app.database.connector import Connector
 from app.database.failures import CONNECT_ERRORS, PoolExhaustedError, describe_failure
 from app.database.positions import READ_POSITION, PrimaryPositions
 from app.database.revisions import READ_REVISION
-from app.database.server import PostgresServer
+from app.database.server import UNREACHABLE, UNUSABLE, PostgresServer
 from app.errors import ServiceError
 
 CHECK_INTERVAL_SECONDS = 1.0
@@ -37,6 +37,7 @@ class Replica(PostgresServer):
     def __init__(self, connector: Connector, positions: PrimaryPositions, *, pool_size: int, max_lag: float) -> None:
         super().__init__(connector, pool_size=pool_size)
         self.name = connector.addresses[0].name
+        self._log_prefix = f"the replica {self.name}: "
         self.trouble: str | None = OUT_OF_REACH
         self.lag_seconds: float | None = None
         self.fresh_as_of = -math.inf
@@ -44,6 +45,7 @@ class Replica(PostgresServer):
         self._position: int | None = None
         self._max_lag = max_lag
         self._is_verified = False
+        self._unreadiness: str | None = None
         self._revisions: BoundedCache[UUID, tuple[int, float]] = BoundedCache(MOST_SITES)
 
     def suspend(self) -> None:
@@ -81,7 +83,9 @@ class Replica(PostgresServer):
 
     async def _find_trouble(self) -> str | None:
         if not self._is_verified:
-            if await self.explain_unreadiness() is not None:
+            unreadiness = await self.explain_unreadiness()
+            self._log_unreadiness(unreadiness)
+            if unreadiness is not None:
                 return OUT_OF_REACH
             self._is_verified = True
             self._revisions = BoundedCache(MOST_SITES)
@@ -94,6 +98,12 @@ class Replica(PostgresServer):
         self._position = found["position"]
         self._measure(begun)
         return TOO_FAR_BEHIND if self.lag_seconds is None or self.lag_seconds > self._max_lag else None
+
+    def _log_unreadiness(self, reason: str | None) -> None:
+        """Log why the replica cannot be used, once, and again when it changes. Failures to connect have a line."""
+        if reason not in (None, UNREACHABLE, self._last_failure, self._unreadiness):
+            logger.warning("%s%s: %s", self._log_prefix, UNUSABLE, reason)
+        self._unreadiness = reason
 
     def _measure(self, now: float) -> None:
         if self._position is not None:

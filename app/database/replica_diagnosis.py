@@ -4,10 +4,11 @@ import asyncio
 import time
 from typing import Any
 
+from app.database.connector import CONNECT_SECONDS
 from app.database.diagnosis import DESCRIBE_SERVER, Diagnosis
 from app.database.failures import CONNECT_ERRORS
 from app.database.hosts import Address, split_all_hosts
-from app.database.owner import open_owner
+from app.database.owner import explain_connect_failure, open_owner
 from app.database.pool import build_connector
 from app.database.positions import READ_POSITION
 from app.database.server import PostgresServer
@@ -17,8 +18,12 @@ MOST_WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.1
 TAKES_WRITES = "it takes writes, so queries do not read from it: name a standby, or leave ATTENDANCE_REPLICA_URL out"
 FALLS_BEHIND = (
-    "it is more than {:.0f} s behind the primary, so queries do not read from it: look at pg_stat_wal_receiver and "
+    "it is more than {:g} s behind the primary, so queries do not read from it: look at pg_stat_wal_receiver and "
     "pg_get_wal_replay_pause_state() there, or raise ATTENDANCE_REPLICA_MAX_LAG"
+)
+NOT_THERE_YET = (
+    "not at the primary's position after {:g} s; queries read from it unless it is more than {:g} s behind "
+    "(ATTENDANCE_REPLICA_MAX_LAG)"
 )
 
 
@@ -55,7 +60,10 @@ async def read_primary_position(url: str) -> int:
 async def diagnose_replica(
     url: str, address: Address, position: int, *, row_security: bool, max_lag: float
 ) -> Diagnosis:
-    """Check one replica: that it is one, that the service can use it, and that it reaches the primary's position."""
+    """Check one replica: that it is one, that the service can use it, and that it reaches the primary's position.
+
+    A replica that may be further behind than the check waits is not wrong when the wait has ended.
+    """
     connector = build_connector(url, row_security=row_security, address=address)
     server = PostgresServer(connector, pool_size=1)
     try:
@@ -69,12 +77,13 @@ async def diagnose_replica(
         finally:
             connection.terminate()
     except CONNECT_ERRORS as failure:
-        return Diagnosis("replica", trouble=f"the database cannot be reached: {failure}")
+        return Diagnosis("replica", trouble=explain_connect_failure(failure, CONNECT_SECONDS))
     finally:
         await server.close()
-    if trouble is None and lag is None:
-        trouble = FALLS_BEHIND.format(min(max_lag, MOST_WAIT_SECONDS))
-    return Diagnosis("replica", f"Postgres {found['version']}, a standby, {lag or 0:.1f} s behind", trouble)
+    if trouble is None and lag is None and max_lag <= MOST_WAIT_SECONDS:
+        trouble = FALLS_BEHIND.format(max_lag)
+    progress = NOT_THERE_YET.format(MOST_WAIT_SECONDS, max_lag) if lag is None else f"{lag:.1f} s behind"
+    return Diagnosis("replica", f"Postgres {found['version']}, a standby, {progress}", trouble)
 
 
 async def measure_lag(connection: Any, position: int, at_most: float) -> float | None:

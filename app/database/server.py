@@ -60,10 +60,10 @@ class PostgresServer:
     def __init__(self, connector: Connector, *, pool_size: int, distributed: bool = False) -> None:
         self.is_distributed = distributed
         self._row_security = connector.role is not None
+        self._log_prefix = ""
         self._last_failure: str | None = None
-        self._refusal = ""
+        self._refusal, self._refused_until = "", 0.0
         self._refused_statements = RefusalLog()
-        self._refused_until = 0.0
         self._connector = connector
         self._pool = ConnectionPool(connector.connect, pool_size)
         self._liveness = LivenessProbe(connector, self._pool)
@@ -186,7 +186,7 @@ class PostgresServer:
             self._release_after_failure(failure, connection)
             if not isinstance(failure, CONNECT_ERRORS):
                 raise
-            logger.warning("a connection is lost: %s", describe_failure(failure))
+            logger.warning("%sa connection is lost: %s", self._log_prefix, describe_failure(failure))
             raise ConnectionLost(CALL_AGAIN) from failure
         self._last_failure = None
         return connection
@@ -227,8 +227,8 @@ class PostgresServer:
         refusal = explain_refusal(failure, self._connector.role)
         description = describe_failure(failure) if refusal is None else refusal
         if description != self._last_failure:
-            is_busy = isinstance(failure, PoolExhaustedError)
-            logger.warning("%s: %s", BUSY if is_busy else UNREACHABLE if refusal is None else UNUSABLE, description)
+            problem = BUSY if isinstance(failure, PoolExhaustedError) else UNREACHABLE if refusal is None else UNUSABLE
+            logger.warning("%s%s: %s", self._log_prefix, problem, description)
         self._last_failure = description
         return UNREACHABLE if refusal is None else refusal
 

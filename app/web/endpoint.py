@@ -132,13 +132,12 @@ class GraphQLEndpoint:
         await stream.run(self.heartbeats)
 
     async def run_message(
-        self, authorization: bytes | None, receive: Receive, record: OperationRecord, run: Run, scope: Scope
+        self, headers: Headers, receive: Receive, record: OperationRecord, run: Run, scope: Scope
     ) -> Response | ChangeStream:
-        """Run the payload of a WebSocket's message, like the body of a POST; `receive` gives the message.
+        """Run the payload of a WebSocket's message, like the body of a POST with these headers; `receive` gives it.
 
         Raises HTTPError or ClientDisconnected. A message without an operation is recorded only if it is refused.
         """
-        headers = {} if authorization is None else {AUTHORIZATION: authorization}
         is_accepted = False
         try:
             response = await self._run({**scope, "method": "POST"}, headers, receive, record, run)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from app.database.pool import Database
 from app.database.replicas import IN_USE
+from app.database.server import UNREACHABLE
 from app.web.load.in_flight_requests import InFlightRequests
 
 CHECK_SECONDS = 2.0
@@ -51,9 +52,12 @@ class Readiness:
 
     @property
     def is_ready_for_reads(self) -> bool:
-        """Whether queries can run, by a replica if the primary is gone."""
+        """Whether queries can run, by a replica if the primary is gone.
+
+        A process that a primary makes unready while it answers, as by a newer migration, leaves the rotation.
+        """
         replicas = self.database.replicas
-        has_replica = replicas is not None and replicas.is_usable
+        has_replica = self.reason == UNREACHABLE and replicas is not None and replicas.is_usable
         return self.is_ready or (has_replica and not self.in_flight.is_shutting_down)
 
     @asynccontextmanager

@@ -90,6 +90,35 @@ async def test_each_kind_of_write_is_read(cluster: Cluster, serve: Serve, site_i
         assert await count_records(client) == 3
 
 
+async def test_who_finds_nothing_left_to_delete_reads_that_it_is_gone(
+    cluster: Cluster, serve: Serve, site_id: UUID
+) -> None:
+    async with serve(cluster) as deleting, serve(cluster) as repeating:
+        client = repeating.client(site_id)
+        record = await set_one(deleting.client(site_id), make_input())
+
+        async def is_there() -> bool:
+            return await count_records(client) == 1
+
+        await wait_until(is_there)
+        await cluster.pause()
+        await deleting.client(site_id).data(DELETE, id=record["id"])
+        assert await count_records(client) == 1
+        again = await client.post(DELETE, {"id": record["id"]})
+        assert "ATTENDANCE_NOT_FOUND" in again.text
+        assert await count_records(client) == 0
+
+
+async def test_who_has_been_told_of_a_change_reads_it(cluster: Cluster, serve: Serve, site_id: UUID) -> None:
+    async with serve(cluster) as writing, serve(cluster) as following:
+        client = following.client(site_id)
+        await cluster.pause()
+        await set_one(writing.client(site_id), make_input())
+        assert await count_records(client) == 0
+        assert await following.database.read_revisions({str(site_id): 0}) == {str(site_id): 1}
+        assert await count_records(client) == 1
+
+
 async def test_a_site_that_does_not_write_costs_nothing_more(cluster: Cluster, serve: Serve, site_id: UUID) -> None:
     async with serve(cluster) as service:
         client = service.client(site_id)

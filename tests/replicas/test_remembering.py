@@ -50,8 +50,15 @@ def test_a_replica_is_as_far_behind_as_the_primary_has_been_beyond_its_position(
     assert (positions.measure_lag(5, 1), positions.find_time(5)) == (0, -math.inf)
     for position, begun in ((10, 1), (10, 2), (20, 3), (30, 4), (30, 5)):
         positions.note(position, begun)
-    assert [positions.measure_lag(each, 6) for each in (9, 10, 19, 20, 29, 30, 40)] == [5, 3, 3, 2, 2, 0, 0]
+    assert [positions.measure_lag(each, 6) for each in (9, 10, 19, 20, 29, 30, 40)] == [4, 2, 2, 1, 1, 0, 0]
     assert [positions.find_time(each) for each in (9, 10, 19, 20, 29, 30, 40)] == [-math.inf, 2, 2, 3, 3, 5, 5]
+
+
+def test_no_replica_falls_further_behind_a_primary_that_does_not_answer() -> None:
+    positions = PrimaryPositions()
+    for position, begun in ((10, 1), (20, 2), (20, 3)):
+        positions.note(position, begun)
+    assert [positions.measure_lag(10, now) for now in (3, 4, 1000)] == [1, 1, 1]
 
 
 def test_a_primary_that_is_behind_another_one_begins_anew() -> None:
@@ -59,7 +66,7 @@ def test_a_primary_that_is_behind_another_one_begins_anew() -> None:
     positions.note(100, 1)
     positions.note(50, 2)
     assert (positions.measure_lag(50, 3), positions.find_time(50)) == (0, 2)
-    assert (positions.measure_lag(40, 3), positions.find_time(40)) == (1, -math.inf)
+    assert (positions.measure_lag(40, 3), positions.find_time(40)) == (0, -math.inf)
 
 
 def test_the_samples_are_bounded_and_the_oldest_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,5 +75,5 @@ def test_the_samples_are_bounded_and_the_oldest_is_kept(monkeypatch: pytest.Monk
     for second in range(100):
         positions.note(second, second)
     assert len(positions._samples) == 5  # noqa: SLF001 (nothing else tells how many there are)
-    assert positions.measure_lag(-1, 100) == 100
+    assert positions.measure_lag(-1, 100) == 99
     assert positions.find_time(99) == 99

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.replicas.conftest import Cluster, ReadingService, Serve
+from tests.replicas.conftest import Cluster, ReadingService, Serve, execute
 from tests.support.mutations import COUNT, SET, count_records, make_input, set_one
 from tests.support.service import GraphQLClient
 from tests.support.waiting import wait_until
@@ -171,6 +171,31 @@ async def test_what_only_the_lost_primary_had_is_waited_for_and_never_left_out(
         await asyncio.sleep(0.2)
         await own_cluster.resume()
         assert (await waiting).json() == {"data": {"attendances": {"totalCount": 1}}}
+
+
+async def test_a_replica_that_lacks_the_last_of_a_lost_primary_is_read_on(own_cluster: Cluster, serve: Serve) -> None:
+    async with serve(own_cluster, REPLICA_MAX_LAG="5") as service:
+        await own_cluster.pause()
+        await set_one(service.client(uuid4()), make_input())
+
+        async def is_behind() -> bool:
+            return (await read_metrics(service))[LAG, service.replicas[0].name] > 0
+
+        await wait_until(is_behind)
+        await asyncio.to_thread(own_cluster.primary.stop, signal.SIGKILL)
+        await asyncio.sleep(6)
+        assert await count_records(service.client(uuid4())) == 0
+        assert (await service.http.get("/readyz?reads=1")).status_code == 200
+
+
+async def test_a_process_that_is_older_than_its_primary_is_not_ready_for_reads(
+    own_cluster: Cluster, serve: Serve
+) -> None:
+    async with serve(own_cluster) as service:
+        added = "INSERT INTO attendance_migrations (version, name, checksum) VALUES (9999, '9999_later', '')"
+        await execute(own_cluster.primary.url, added)
+        ready = await service.http.get("/readyz?reads=1")
+        assert (ready.status_code, ready.json()["status"]) == (503, "not ready")
 
 
 async def test_a_service_without_primary_or_replica_is_not_ready_for_reads(own_cluster: Cluster, serve: Serve) -> None:

@@ -100,6 +100,16 @@ async def test_the_token_may_be_in_the_header(live: LiveService, payload: Any) -
         assert await socket.run("1", COUNT) == {"data": {"attendances": {"totalCount": 0}}}
 
 
+@pytest.mark.parametrize("cost", ["1", 1])
+async def test_the_cost_and_the_revision_are_told_if_the_payload_asks_for_them(live: LiveService, cost: object) -> None:
+    async with open_socket(live.url) as socket:
+        payload = {"Authorization": f"Bearer {live.token}", "headers": {"x-attendance-cost": cost}}
+        await socket.send("connection_init", payload=payload)
+        assert (await socket.receive())["type"] == "connection_ack"
+        assert (await socket.run("1", SET, input=make_input()))["extensions"]["revision"] == 1
+        assert "revision" not in (await socket.run("1", COUNT))["extensions"]
+
+
 async def test_the_token_of_the_payload_comes_first(live: LiveService) -> None:
     await live.set()
     header = {"Authorization": f"Bearer {make_token(uuid4(), READ_SCOPE)}"}

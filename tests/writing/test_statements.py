@@ -89,5 +89,5 @@ async def test_with_the_site_taken_out_of_the_text_only_row_security_keeps_them(
     for each, is_guarded in ((database, True), (open_database, False)):
         await store(each, owner, RECORDS)
         deleted = await each.fetch_rows(text, arguments, site_id)
-        assert len(deleted) == (0 if is_guarded else len(RECORDS))
+        assert len([row for row in deleted if row[0] is not None]) == (0 if is_guarded else len(RECORDS))
         assert len(await fetch_all(each, owner)) == (len(RECORDS) if is_guarded else 0)

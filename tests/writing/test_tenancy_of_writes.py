@@ -114,7 +114,8 @@ async def test_with_the_site_taken_out_of_the_text_row_security_still_deletes_no
     given = write_array(foreign_ids)
     others = [given if str(argument).startswith("{") else argument for argument in arguments[1:]]
     assert given in others
-    assert await database.fetch_rows(everywhere, (stranger, *others), stranger) == []
+    deleted = await database.fetch_rows(everywhere, (stranger, *others), stranger)
+    assert [row[0] for row in deleted] == [None]
     assert await foreign.data(ALL) == before
 
 

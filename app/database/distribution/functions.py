@@ -83,7 +83,7 @@ $$
 """  # noqa: S608 - put together from constants
 # What is pruned is read before the counter is raised: whoever pruned some of it since has raised the counter's mark.
 DELETE = """
-CREATE OR REPLACE FUNCTION attendance_delete_2(site uuid, at timestamptz, kept_since timestamptz, ids text)
+CREATE OR REPLACE FUNCTION attendance_delete_3(site uuid, at timestamptz, kept_since timestamptz, ids text)
 RETURNS TABLE (id uuid, site_revision bigint) LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
@@ -121,97 +121,109 @@ BEGIN
         END,
         deleted_at = excluded.deleted_at
     RETURNING known.id, known.revision;
-    DELETE FROM attendance WHERE site_id = site AND id = ANY(asked);
+    IF FOUND THEN
+        DELETE FROM attendance WHERE site_id = site AND id = ANY(asked);
+    ELSE
+        RETURN QUERY SELECT NULL::uuid, raised;
+    END IF;
 END
 $$
 """
 
-# Who holds the counter sees all that the writers before it have done, so what is there now is there at the INSERT, too.
-# Each key is looked up for itself: for a join, the planner expects few rows and compares all with all.
+# The shard's statistics may not know a new site: then all indexes cost the same, and the planner may take one in which
+# each look-up scans the site. So nothing is looked up row by row: what was created is what the INSERT tells, and the
+# deletions are compared with all of it in one pass. A row that the INSERT created has no `xmax`.
 IMPORT = f"""
 CREATE OR REPLACE FUNCTION attendance_import_2(site uuid, rows_as_json text, OUT created bigint, OUT written bigint)
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     given json := rows_as_json::json;
     raised bigint;
-    given_ids uuid[] := ARRAY(SELECT id FROM json_to_recordset(given) AS item (id uuid));
     without_number uuid[] := ARRAY(
         SELECT id FROM json_to_recordset(given) AS item (id uuid, number_of_attendees integer)
         WHERE number_of_attendees IS NULL
     );
+    kept record;
+    created_ids uuid[] := '{{}}';
+    created_keys text[] := '{{}}';
 BEGIN{RAISE_COUNTER}
-    SELECT json_array_length(given) - count(*)
-    INTO created
-    FROM json_to_recordset(given) AS item (booking_id uuid, session_id text)
-    CROSS JOIN LATERAL (
-        SELECT
-        FROM attendance
-        WHERE site_id = site AND booking_id = item.booking_id AND session_id = item.session_id
-        LIMIT 1
-    ) AS stored;
-    INSERT INTO attendance AS stored
-        (site_id, id, booking_id, session_id, status, number_of_attendees, created_at, updated_at, revision)
-    SELECT counter.site_id, item.id, item.booking_id, item.session_id, item.status,
-        coalesce(item.number_of_attendees, 1), item.created_at, item.updated_at, raised
-    FROM site_revision AS counter
-    CROSS JOIN json_to_recordset(given) AS item (
-        id uuid, booking_id uuid, session_id text, status text, number_of_attendees integer,
-        created_at timestamptz, updated_at timestamptz
-    )
-    WHERE counter.site_id = site
-    ON CONFLICT (site_id, booking_id, session_id) DO UPDATE
-    SET status = excluded.status,{NEW_NUMBER}
-        updated_at = excluded.updated_at,
-        revision = excluded.revision
-    WHERE stored.status <> excluded.status
-        OR (stored.number_of_attendees <> excluded.number_of_attendees AND excluded.id <> ALL(without_number));
-    GET DIAGNOSTICS written = ROW_COUNT;
+    written := 0;
+    FOR kept IN
+        INSERT INTO attendance AS stored
+            (site_id, id, booking_id, session_id, status, number_of_attendees, created_at, updated_at, revision)
+        SELECT counter.site_id, item.id, item.booking_id, item.session_id, item.status,
+            coalesce(item.number_of_attendees, 1), item.created_at, item.updated_at, raised
+        FROM site_revision AS counter
+        CROSS JOIN json_to_recordset(given) AS item (
+            id uuid, booking_id uuid, session_id text, status text, number_of_attendees integer,
+            created_at timestamptz, updated_at timestamptz
+        )
+        WHERE counter.site_id = site
+        ON CONFLICT (site_id, booking_id, session_id) DO UPDATE
+        SET status = excluded.status,{NEW_NUMBER}
+            updated_at = excluded.updated_at,
+            revision = excluded.revision
+        WHERE stored.status <> excluded.status
+            OR (stored.number_of_attendees <> excluded.number_of_attendees AND excluded.id <> ALL(without_number))
+        RETURNING stored.id, stored.booking_id, stored.session_id, stored.xmax
+    LOOP
+        written := written + 1;
+        IF kept.xmax::text = '0' THEN
+            created_ids := created_ids || kept.id;
+            created_keys := created_keys || (kept.id::text || kept.booking_id::text || kept.session_id);
+        END IF;
+    END LOOP;
+    created := cardinality(created_ids);
     IF created > 0 THEN
-        DELETE FROM attendance_deletion AS deletion
+        DELETE FROM attendance_deletion
         WHERE site_id = site
-            AND id = ANY(given_ids)
-            AND EXISTS (
-                SELECT FROM attendance
-                WHERE site_id = site
-                    AND id = deletion.id
-                    AND (booking_id, session_id) = (deletion.booking_id, deletion.session_id)
-            );
+            AND id = ANY(created_ids)
+            AND id::text || booking_id::text || session_id = ANY(created_keys);
     END IF;
 END
 $$
 """  # noqa: S608 - put together from constants
-# Whoever holds the counter is the site's only writer, so what is read stays as it is until it is erased.
+# Whoever holds the counter is the site's only writer, so what is read stays as it is until it is erased. What to erase
+# is a range of an index: ids would be looked up one by one.
 ERASE = """
 CREATE OR REPLACE FUNCTION attendance_erase_1(site uuid, after_booking uuid, after_session text, most integer)
 RETURNS TABLE (records bigint, is_last boolean, booking_id uuid, session_id text)
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
-    batch uuid[];
-    forgotten bigint;
+    erased bigint;
+    last_booking uuid;
+    last_session text;
+    last_revision bigint;
+    last_id uuid;
 BEGIN
     INSERT INTO site_revision AS counter (site_id, revision, deletions_pruned_through)
     VALUES (site, 1, 1)
     ON CONFLICT (site_id) DO UPDATE
     SET revision = counter.revision + 1, deletions_pruned_through = counter.revision + 1;
-    SELECT array_agg(next.id),
-        (array_agg(next.booking_id ORDER BY next.booking_id DESC, next.session_id DESC))[1],
+    SELECT (array_agg(next.booking_id ORDER BY next.booking_id DESC, next.session_id DESC))[1],
         (array_agg(next.session_id ORDER BY next.booking_id DESC, next.session_id DESC))[1]
-    INTO batch, after_booking, after_session
+    INTO last_booking, last_session
     FROM (
-        SELECT id, booking_id, session_id
+        SELECT booking_id, session_id
         FROM attendance
         WHERE site_id = site AND (booking_id, session_id) > (after_booking, after_session)
         ORDER BY booking_id, session_id
         LIMIT most
     ) AS next;
-    DELETE FROM attendance WHERE site_id = site AND id = ANY(batch);
-    DELETE FROM attendance_deletion
+    DELETE FROM attendance
     WHERE site_id = site
-        AND id IN (SELECT id FROM attendance_deletion WHERE site_id = site ORDER BY revision, id LIMIT most);
-    GET DIAGNOSTICS forgotten = ROW_COUNT;
-    RETURN QUERY
-    SELECT coalesce(cardinality(batch), 0)::bigint, batch IS NULL AND forgotten = 0, after_booking, after_session;
+        AND (booking_id, session_id) > (after_booking, after_session)
+        AND (booking_id, session_id) <= (last_booking, last_session);
+    GET DIAGNOSTICS erased = ROW_COUNT;
+    SELECT (array_agg(next.revision ORDER BY next.revision DESC, next.id DESC))[1],
+        (array_agg(next.id ORDER BY next.revision DESC, next.id DESC))[1]
+    INTO last_revision, last_id
+    FROM (
+        SELECT revision, id FROM attendance_deletion WHERE site_id = site ORDER BY revision, id LIMIT most
+    ) AS next;
+    DELETE FROM attendance_deletion WHERE site_id = site AND (revision, id) <= (last_revision, last_id);
+    RETURN QUERY SELECT erased, last_booking IS NULL AND last_id IS NULL, last_booking, last_session;
 END
 $$
 """
@@ -220,7 +232,7 @@ $$
 # The statement that creates each function, by the signature, of which the first argument is the site.
 FUNCTIONS = {
     "attendance_set_1(uuid,timestamptz,text,text,text,text,text,text)": SET,
-    "attendance_delete_2(uuid,timestamptz,timestamptz,text)": DELETE,
+    "attendance_delete_3(uuid,timestamptz,timestamptz,text)": DELETE,
     "attendance_import_2(uuid,text)": IMPORT,
     "attendance_erase_1(uuid,uuid,text,integer)": ERASE,
 }

@@ -1,4 +1,4 @@
-"""`python -m app.web.serving.health_check`: asks the service of this container whether it is ready.
+"""`python -m app.web.serving.health_check`: asks the service of this container whether it is ready, for reads at least.
 
 The exit code is 0 or 1. It follows `--host` and `--port` of the container's command, and asks without a proxy.
 """
@@ -33,7 +33,7 @@ def check_health(command_line: str, environ: Mapping[str, str]) -> int:
     """0 if the service is ready, else 1. What it answers is printed, for `docker inspect`."""
     connection = HTTPConnection(*find_address(command_line, environ), timeout=SECONDS)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", "/readyz?reads=1")
         response = connection.getresponse()
         sys.stdout.write(response.read(1000).decode("utf-8", "replace") + "\n")
     except (OSError, HTTPException) as failure:

@@ -12,11 +12,12 @@ from starlette.types import Message
 
 from app.documents.errors import format_service_error
 from app.errors import ServiceError
+from app.web.cost import COST_HEADER, COST_REQUESTED
 
 PROTOCOL = "graphql-transport-ws"
 MAX_ID_LENGTH = 250
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
-AUTHORIZATION = "authorization"
+AUTHORIZATION, COST = "authorization", COST_HEADER.decode()
 NESTED_PARAMETERS = ("headers", "connectionParams")  # Where gateways put the headers that they pass on.
 
 ACKNOWLEDGED = '{"type":"connection_ack"}'
@@ -90,14 +91,25 @@ def read_authorization(parameters: Mapping[str, Any], header: bytes | None) -> b
     The name may be in upper or lower case, and may be below `headers`. Null counts as absent. Raises SocketClosed for
     another value that is no text.
     """
+    value = find_parameter(parameters, AUTHORIZATION)
+    if value is None:
+        return header
+    if not isinstance(value, str) or not value.isascii():
+        raise SocketClosed(CloseCode.UNAUTHORIZED, "The token must be a text: `Bearer <token>`.")
+    return value.encode()
+
+
+def wants_cost(parameters: Mapping[str, Any], header: bytes | None) -> bool:
+    """Whether `X-Attendance-Cost` asks for the cost of all operations; the name is found as that of the token is."""
+    value = find_parameter(parameters, COST)
+    return header == COST_REQUESTED if value is None else str(value).encode() == COST_REQUESTED
+
+
+def find_parameter(parameters: Mapping[str, Any], wanted: str) -> Any:
+    """The value of a header in the payload of `connection_init`; None if it is absent."""
     below = (parameters[name] for name in NESTED_PARAMETERS if isinstance(parameters.get(name), dict))
-    for each in (parameters, *below):
-        for name, value in each.items():
-            if name.lower() == AUTHORIZATION and value is not None:
-                if not isinstance(value, str) or not value.isascii():
-                    raise SocketClosed(CloseCode.UNAUTHORIZED, "The token must be a text: `Bearer <token>`.")
-                return value.encode()
-    return header
+    named = (pair for each in (parameters, *below) for pair in each.items())
+    return next((value for name, value in named if name.lower() == wanted and value is not None), None)
 
 
 def write_pong(message: ClientMessage) -> str:

@@ -14,7 +14,7 @@ from app.operations.response import Outcome, Response
 from app.operations.streaming import open_stream
 from app.operations.streams import EndReason
 from app.web.endpoint import GraphQLEndpoint
-from app.web.headers import read_request_id
+from app.web.headers import Headers, read_request_id
 from app.web.load.body_reader import ClientDisconnected
 from app.web.load.connections import StreamConnection
 from app.web.requests import HTTPError
@@ -32,7 +32,7 @@ class SocketSession(NamedTuple):
     endpoint: GraphQLEndpoint
     scope: Scope
     connection: StreamConnection
-    authorization: bytes
+    headers: Headers
     send: Callable[[str], Awaitable[None]]
 
 
@@ -88,7 +88,7 @@ class SocketOperation:
         session, record = self._session, OperationRecord(read_request_id({}))
         try:
             response = await session.endpoint.run_message(
-                session.authorization, self._body.receive, record, OVER_WEBSOCKET, session.scope
+                session.headers, self._body.receive, record, OVER_WEBSOCKET, session.scope
             )
         except ClientDisconnected:
             return None

@@ -9,6 +9,7 @@ from app.errors import Forbidden, ServiceError
 from app.operations.record import OperationRecord
 from app.operations.response import Outcome, Response, find_outcome, write_refusal
 from app.operations.running import GraphQLRequest, GraphQLService
+from app.web.cost import COST_HEADER, COST_REQUESTED
 from app.web.endpoint import GraphQLEndpoint
 from app.web.failures import Authenticate
 from app.web.headers import AUTHORIZATION, read_headers, read_request_id, read_traceparent
@@ -19,6 +20,7 @@ from app.web.streams.messages import (
     SocketClosed,
     read_authorization,
     read_optional_object,
+    wants_cost,
 )
 from app.web.streams.socket_operations import REJECTED, MessageBody, SocketSession
 
@@ -38,12 +40,14 @@ async def open_session(
 
     Tokens are verified as for requests, within the same limits. A refusal is logged as that of a request.
     """
-    headers = read_headers(scope["headers"])
-    authorization = read_authorization(read_optional_object(message), headers.get(AUTHORIZATION))
+    headers, parameters = read_headers(scope["headers"]), read_optional_object(message)
+    authorization = read_authorization(parameters, headers.get(AUTHORIZATION))
+    own = {} if authorization is None else {AUTHORIZATION: authorization}
     record = OperationRecord(read_request_id(headers), read_traceparent(headers))
-    response = await endpoint.run_message(authorization, MessageBody(NOTHING).receive, record, check_caller, scope)
-    if isinstance(response, Response) and response.outcome is Outcome.EXECUTED and authorization is not None:
-        return SocketSession(endpoint, scope, scope["state"][CONNECTION], authorization, send)
+    response = await endpoint.run_message(own, MessageBody(NOTHING).receive, record, check_caller, scope)
+    if isinstance(response, Response) and response.outcome is Outcome.EXECUTED and own:
+        own |= {COST_HEADER: COST_REQUESTED} if wants_cost(parameters, headers.get(COST_HEADER)) else {}
+        return SocketSession(endpoint, scope, scope["state"][CONNECTION], own, send)
     assert isinstance(response, Response)
     raise CLOSED_BY.get(response.outcome, UNAVAILABLE)
 
