@@ -2,6 +2,7 @@
 
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
@@ -74,6 +75,12 @@ def test_any_page_connection_and_summary_is_too(shape: Any, data: st.DataObject)
 def test_a_write_calls_a_distributed_function_and_its_statement_elsewhere_would_be_taken_apart(name: str) -> None:
     assert find_faults_of_write(WRITES[name](True).text) == []  # noqa: FBT003
     assert find_faults_of_write(WRITES[name](False).text) != []  # noqa: FBT003
+
+
+@pytest.mark.parametrize("signature", FUNCTIONS, ids=lambda signature: signature.partition("(")[0])
+def test_a_function_looks_no_record_up_row_by_row(signature: str) -> None:
+    """Where the statistics of a shard do not know a site, each such look-up may scan the site."""
+    assert not re.search(r"LATERAL|EXISTS", FUNCTIONS[signature])
 
 
 @pytest.mark.parametrize("signature", FUNCTIONS, ids=lambda signature: signature.partition("(")[0])

@@ -152,11 +152,11 @@ async def test_known_keys_stay_in_use_while_new_ones_cannot_be_fetched(
     token = sign(OLD, "old", site_id)
     assert await ask(client, token) == 200
     if outage == "slow":
-        monkeypatch.setattr(app.web.auth.keys, "FETCH_SECONDS", 0.3)
+        monkeypatch.setattr(app.web.auth.keys, "FETCH_SECONDS", 0.7)
     changes: dict[str, dict[str, Any]] = {
         "status": {"status": 500},
         "nonsense": {"content": b"<html>"},
-        "slow": {"delay": 0.8},
+        "slow": {"delay": 2.0},
     }
     for name, value in changes[outage].items():
         setattr(keys, name, value)
