@@ -163,7 +163,8 @@ async def test_known_keys_stay_in_use_while_new_ones_cannot_be_fetched(
     for _ in range(3):
         clock.pass_(TEN_MINUTES + 1)
         assert await ask(client, token) == 200
-    assert keys.fetches == 4
+    # A slow fetch may be joined by the next request, or end before it has reached the server.
+    assert keys.fetches in ((2, 3, 4) if outage == "slow" else (4,))
 
 
 async def test_keys_are_fetched_anew_before_they_are_old_and_nobody_waits(
