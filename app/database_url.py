@@ -66,7 +66,7 @@ def parse_database_url(url: str, setting: str) -> str:
         raise ConfigurationError(f"{setting} {EXAMPLE}")
     if parts.fragment:
         raise ConfigurationError(f"{setting} contains a #, which has to be written as %23")
-    given = read_parameters(parts.query, setting)
+    parts, given = place_hosts(parts, read_parameters(parts.query, setting))
     check_ports(parts, given, setting)
     kept = {name: value for name, value in given.items() if is_passed(name, value, setting)}
     map_system_certificates(kept, setting)
@@ -89,6 +89,18 @@ def read_parameters(query: str, setting: str) -> dict[str, str]:
         del found["ssl"]
         found.setdefault("sslmode", "require")
     return {name: value for name, value in found.items() if value}
+
+
+def place_hosts(parts: SplitResult, given: dict[str, str]) -> tuple[SplitResult, dict[str, str]]:
+    """Have hosts and ports in one place: those of the parameters count before those of the authority, as in libpq."""
+    user, at, authority = parts.netloc.rpartition("@")
+    if not authority or not given.keys() & {"host", "port"}:
+        return parts, given
+    addresses = [(NAMES_PORT.sub("", host), NAMES_PORT.search(host)) for host in authority.split(",")]
+    named = {"host": ",".join(unquote(host) for host, _ in addresses)}
+    if any(found for _, found in addresses):
+        named["port"] = ",".join(found[1] if found else "" for _, found in addresses)
+    return parts._replace(netloc=user + at), named | given
 
 
 def is_passed(name: str, value: str, setting: str) -> bool:

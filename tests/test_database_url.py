@@ -101,6 +101,24 @@ def test_the_certificates_of_the_system_are_found(monkeypatch: pytest.MonkeyPatc
         parse("sslrootcert=system")
 
 
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("postgresql://user:p%40@one/data?port=5433", "postgresql://user:p%40@/data?host=one&port=5433"),
+        ("postgresql://one:1/data?port=2", "postgresql:///data?host=one&port=2"),
+        ("postgresql://user@one,two/data?port=5433", "postgresql://user@/data?host=one,two&port=5433"),
+        ("postgresql://user@one:1,two/data?port=3,4", "postgresql://user@/data?host=one,two&port=3,4"),
+        ("postgresql://user@[::1]:1/data?port=2", "postgresql://user@/data?host=%5B::1%5D&port=2"),
+        ("postgresql://user@one:1/data?host=/run/two", "postgresql://user@/data?host=/run/two&port=1"),
+        ("postgresql://user@one:1,two:2/data?host=three,four", "postgresql://user@/data?host=three,four&port=1,2"),
+        ("postgresql://user@%2Frun%2Fone/data?port=2", "postgresql://user@/data?host=/run/one&port=2"),
+    ],
+)
+def test_hosts_and_ports_of_parameters_count_before_those_of_the_authority(url: str, same: str) -> None:
+    assert load_settings({NAME: url}).database_url == same
+    assert load_settings({NAME: same}).database_url == same
+
+
 def test_hosts_are_tried_in_a_random_order_each_with_its_own_port() -> None:
     for url, hosts in (
         ("postgresql://user@one:1,two:2,three:3/data?load_balance_hosts=random", "netloc"),

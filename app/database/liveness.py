@@ -35,10 +35,11 @@ class LivenessProbe:
     one answers.
     """
 
-    def __init__(self, connector: Connector, pool: ConnectionPool) -> None:
+    def __init__(self, connector: Connector, pool: ConnectionPool, log_prefix: str) -> None:
         self.is_unresponsive = False
         self._connector = connector
         self._pool = pool
+        self._log_prefix = log_prefix
         self._last_answers: dict[Address, tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -76,12 +77,12 @@ class LivenessProbe:
             (await self._connector.connect_to(address, timeout)).terminate()
         except (OSError, asyncpg.PostgresConnectionError) as failure:
             if address.answers == answers:
-                logger.warning("the database does not answer: %s", describe_failure(failure))
+                logger.warning("%sthe database does not answer: %s", self._log_prefix, describe_failure(failure))
                 self._pool.terminate(address)
                 self.report_timeout()
         except Exception as refusal:
             # A server that refuses the connection has answered, too.
-            logger.debug("the database answers: %s", describe_failure(refusal))
+            logger.debug("%sthe database answers: %s", self._log_prefix, describe_failure(refusal))
 
     def report_timeout(self) -> None:
         """Record that a server does not answer. If no connection is left, the servers are polled until one does."""
@@ -98,6 +99,6 @@ class LivenessProbe:
                 await asyncio.sleep(RETRY_PAUSE_SECONDS)
                 continue
             except Exception as refusal:
-                logger.debug("the database answers: %s", describe_failure(refusal))
+                logger.debug("%sthe database answers: %s", self._log_prefix, describe_failure(refusal))
             self.is_unresponsive = False
-            logger.warning("the database answers again")
+            logger.warning("%sthe database answers again", self._log_prefix)

@@ -23,7 +23,8 @@ class RefusalLog:
     `causes` has that of each statement that was refused when it ran last. A cause ends when one of them runs again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log_prefix: str) -> None:
+        self._log_prefix = log_prefix
         self._seen: dict[str, float] = {}
         self._logged: dict[str, float] = {}
         self._to_end: set[str] = set()
@@ -39,7 +40,7 @@ class RefusalLog:
         self._seen[cause] = now
         if cause not in self._to_end and now - self._logged.get(cause, -REPEAT_SECONDS) >= REPEAT_SECONDS:
             details = "" if cause == LOST_STATEMENT else f": {describe_failure(failure)}"
-            logger.warning("the database refuses statements: %s%s", cause, details)
+            logger.warning("%sthe database refuses statements: %s%s", self._log_prefix, cause, details)
             self._logged[cause] = now
             self._to_end.add(cause)
         if len(self.causes) >= MAX_STATEMENTS:
@@ -51,7 +52,7 @@ class RefusalLog:
         cause = self.causes.pop(text)
         if cause in self._to_end:
             self._to_end.remove(cause)
-            logger.warning("the database runs statements again: no longer %s", cause)
+            logger.warning("%sthe database runs statements again: no longer %s", self._log_prefix, cause)
 
 
 def name_cause(failure: BaseException) -> str:

@@ -35,9 +35,8 @@ class Replica(PostgresServer):
     """
 
     def __init__(self, connector: Connector, positions: PrimaryPositions, *, pool_size: int, max_lag: float) -> None:
-        super().__init__(connector, pool_size=pool_size)
         self.name = connector.addresses[0].name
-        self._log_prefix = f"the replica {self.name}: "
+        super().__init__(connector, pool_size=pool_size, log_prefix=f"the replica {self.name}: ")
         self.trouble: str | None = OUT_OF_REACH
         self.lag_seconds: float | None = None
         self.fresh_as_of = -math.inf

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.database.failures import DatabaseBusy, translate_connect_failure
-from app.database.replica import ASK_AGAIN_SECONDS, Replica
+from app.database.replica import ASK_AGAIN_SECONDS, ASK_SECONDS, Replica
 from app.database.replicas import Replicas
 from app.database.server import PostgresServer, Row
 from app.errors import Conflict, ServiceUnavailable
@@ -73,23 +73,26 @@ class ReplicaReads:
 
     async def _choose(self, site_id: UUID) -> None:
         """Choose where to read; of statements that begin at once, the first one to know decides."""
-        replica = self.replicas.pick()
-        if replica is not None and not await self._suffices(replica, site_id):
-            replica = None
+        replica = await self._find_replica(site_id)
         if not self._has_chosen:
             self._replica, self._has_chosen = replica, True
 
-    async def _suffices(self, replica: Replica, site_id: UUID) -> bool:
+    async def _find_replica(self, site_id: UUID) -> Replica | None:
+        """The first replica that has what the request must see; they are asked one after the other."""
         needed = max(self.least_revision, self.replicas.writes.find_revision(site_id))
-        return not needed or await replica.has_revision(site_id, needed)
+        deadline = time.monotonic() + ASK_SECONDS
+        for replica in self.replicas.list_usable():
+            if not needed or await replica.has_revision(site_id, needed):
+                return replica
+            if time.monotonic() > deadline:
+                break
+        return None
 
     async def _wait_for_replica(self, site_id: UUID) -> Replica | None:
         """A replica that has what the request must see, as soon as there is one; None if there is none in time."""
         deadline = time.monotonic() + CATCH_UP_SECONDS
-        while (replica := self.replicas.pick()) is not None:
-            if await self._suffices(replica, site_id):
-                return replica
-            if time.monotonic() > deadline:
+        while (replica := await self._find_replica(site_id)) is None:
+            if time.monotonic() > deadline or not self.replicas.is_usable:
                 break
             await asyncio.sleep(ASK_AGAIN_SECONDS)
-        return None
+        return replica

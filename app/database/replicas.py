@@ -78,15 +78,15 @@ class Replicas:
         used = f"{len(self.servers) - len(wrong)} of {len(self.servers)} in use"
         return "; ".join([used, *(f"{each.name} is {each.trouble}" for each in wrong)])
 
-    def pick(self) -> Replica | None:
-        """The replica that has the least to do, of those that can be used; in turn if there are several."""
+    def list_usable(self) -> Sequence[Replica]:
+        """The replicas that can be used: the one that has the least to do first, in turn if there are several."""
         complete = self.writes.untracked_at
         usable = [each for each in self.servers if each.trouble is None and each.fresh_as_of >= complete]
         if len(usable) < 2:
-            return usable[0] if usable else None
+            return usable
         self._turn += 1
         first = self._turn % len(usable)
-        return min(usable[first:] + usable[:first], key=count_borrowers)
+        return sorted(usable[first:] + usable[:first], key=count_borrowers)
 
     async def _sample_primary(self) -> None:
         begun = time.monotonic()

@@ -57,16 +57,18 @@ class Row(Protocol):
 class PostgresServer:
     """A pool of connections to one server, or to whichever of several has its role; each is set to one site."""
 
-    def __init__(self, connector: Connector, *, pool_size: int, distributed: bool = False) -> None:
+    def __init__(
+        self, connector: Connector, *, pool_size: int, distributed: bool = False, log_prefix: str = ""
+    ) -> None:
         self.is_distributed = distributed
         self._row_security = connector.role is not None
-        self._log_prefix = ""
+        self._log_prefix = log_prefix
         self._last_failure: str | None = None
         self._refusal, self._refused_until = "", 0.0
-        self._refused_statements = RefusalLog()
+        self._refused_statements = RefusalLog(log_prefix)
         self._connector = connector
         self._pool = ConnectionPool(connector.connect, pool_size)
-        self._liveness = LivenessProbe(connector, self._pool)
+        self._liveness = LivenessProbe(connector, self._pool, log_prefix)
         self._stalled_sites = StalledSites(self._pool, pool_size, WorkerProbe(connector))
 
     @property
@@ -141,9 +143,8 @@ class PostgresServer:
         connection = None
         try:
             connection = self._pool.acquire_idle(None) or await self._acquire()
-            reason = await explain_unreadiness(
-                connection, row_security=self._row_security, distributed=self.is_distributed
-            )
+            kind = {"row_security": self._row_security, "distributed": self.is_distributed}
+            reason = await explain_unreadiness(connection, **kind)
             if reason is None:
                 await connection.check_session()
                 self._last_failure = None
@@ -178,8 +179,7 @@ class PostgresServer:
         except SessionRefused as failure:
             self._refuse(connection, failure)
             self._release(connection)
-            idle = self._pool.acquire_idle(site_id)
-            if idle is None:
+            if (idle := self._pool.acquire_idle(site_id)) is None:
                 raise ServiceUnavailable(CALL_AGAIN) from failure
             return await self._enter_site(idle, site_id)
         except BaseException as failure:

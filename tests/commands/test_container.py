@@ -2,7 +2,9 @@
 
 import ast
 import re
+import threading
 import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,24 @@ def test_the_health_check_asks_the_service_and_no_proxy(
         assert capsys.readouterr().out == '{"status":"ready"}\n'
     assert check_health(f"attendance serve --port {port} ", IMAGE) == 1
     assert "refused" in capsys.readouterr().out
+
+
+def test_the_health_check_asks_for_reads_so_that_a_lost_primary_restarts_nothing() -> None:
+    asked = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.timeout = 5
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        assert check_health(f"attendance serve --port {server.server_port} ", IMAGE) == 0
+        answering.join()
+    assert asked == ["/readyz?reads=1"]
 
 
 def test_the_health_check_fails_where_the_service_is_not_ready(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import app.sql
-from app.database import batches, revisions, sites, transfer
+from app.database import batches, distributed_poll, revisions, sites, transfer, worker_probe
 from app.database.distribution.functions import FUNCTIONS
 from app.plan.changes import ChangesPlan, ChangesPosition
 from app.plan.filter import Perspective
@@ -104,6 +104,19 @@ def quote(text: str) -> str:
 
 def test_the_poll_reads_the_shards_of_many_sites_and_nothing_else() -> None:
     assert revisions.READ_REVISIONS.endswith("FROM site_revision WHERE site_id = ANY($1::text::uuid[])")
+
+
+def test_the_poll_and_the_probe_ask_the_coordinator_where_sites_are_and_a_list_of_parameters_which_revisions() -> None:
+    known = {"unnest", "shards", "pg_dist_placement", "pg_dist_node"}
+    for text in (distributed_poll.GROUP_BY_WORKER, worker_probe.FIND_WORKERS):
+        assert set(re.findall(r"(?:FROM|JOIN) (\w+)", text)) <= known
+        assert "shards AS MATERIALIZED" in text
+    assert re.findall(r"FROM|JOIN", worker_probe.ASK_WORKER) == []
+    for count in (1, 3, distributed_poll.MOST_OF_FEW):
+        text, arguments = distributed_poll.render_few([GUID] * count)
+        start, _, rest = text.partition("IN (")
+        assert start == "SELECT site_id::text, revision FROM site_revision WHERE site_id "
+        assert rest == ", ".join(f"${number}" for number in range(1, len(arguments) + 1)) + ")"
 
 
 def list_renderers() -> Iterator[str]:

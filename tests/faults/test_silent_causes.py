@@ -73,13 +73,13 @@ async def test_a_cause_that_comes_and_goes_is_logged_every_ten_seconds(
 ) -> None:
     now = 1_000.0
     monkeypatch.setattr(refusals, "time", SimpleNamespace(monotonic=lambda: now))
-    log = RefusalLog()
+    log = RefusalLog("the replica two: ")
     for _ in range(100):
         log.note(SET, asyncpg.DiskFullError("no space"))
         log.end(SET)
     refused, again = caplog.messages
-    assert "refuses statements: its disk is full (53100)" in refused
-    assert "runs statements again" in again
+    assert refused.startswith("the replica two: the database refuses statements: its disk is full (53100)")
+    assert again.startswith("the replica two: the database runs statements again")
     log.note(SET, asyncpg.DiskFullError("no space"))
     now += 10
     for _ in range(3):

@@ -115,6 +115,9 @@ async def test_queries_read_from_the_replica_and_from_the_primary_while_it_is_go
             await pair.standby_way.heal()
             returned = await wait_for_replica(service, "in use")
         assert returned < RETURN_SECONDS
+        silence = [line for line in service.output.read_text().splitlines() if "does not answer" in line]
+        assert silence
+        assert all(f"the replica 127.0.0.1:{pair.standby_way.port}: " in line for line in silence)
 
 
 def fetch_numbers(service: RunningService) -> Numbers:

@@ -155,15 +155,37 @@ async def test_a_request_reads_from_one_server(cluster: Cluster, serve: Serve, s
             assert len(set(went[-3:])) == 1
 
 
-async def test_of_two_replicas_the_one_that_has_the_revision_or_the_primary_is_read(
+@pytest.mark.parametrize("late", [0, 1])
+async def test_of_two_replicas_the_one_that_has_the_revision_is_read(
+    cluster: Cluster, serve: Serve, site_id: UUID, late: int
+) -> None:
+    async with serve(cluster, replicas=2) as service:
+        client = service.client(site_id)
+        await cluster.pause(late)
+        for total in range(1, 20):
+            revision = await write(client)
+            service.take_sent()
+            assert await count(client, **{HEADER: revision}) == total
+            assert service.take_sent()[-1] in (f"replica {1 - late}", "primary")
+        await wait_for_replica(service, client)
+        for _ in range(4):
+            service.take_sent()
+            assert await count(client, **{HEADER: revision}) == total
+            assert service.take_sent()[-1] == f"replica {1 - late}"
+
+
+async def test_replicas_that_lack_a_revision_are_asked_once_each_and_then_the_primary_is_read(
     cluster: Cluster, serve: Serve, site_id: UUID
 ) -> None:
     async with serve(cluster, replicas=2) as service:
         client = service.client(site_id)
-        await cluster.pause(1)
-        for total in range(1, 20):
-            await write(client)
-            assert await count(client) == total
+        await cluster.pause()
+        await write(client)
+        service.take_sent()
+        assert await count(client) == 1
+        *asked, read = service.take_sent()
+        assert sorted(asked) == ["replica 0", "replica 1"]
+        assert read == "primary"
 
 
 @pytest.mark.parametrize("revision", [str(2**63 - 1), "5"])
