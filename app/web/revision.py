@@ -17,7 +17,7 @@ MALFORMED = (
 
 def require_revision(request: GraphQLRequest, given: bytes) -> GraphQLRequest:
     """The request, which must see the revision that its header gives. Raises HTTPError for a header that gives none."""
-    digits = given.strip()
+    digits = given.strip(b" \t")
     revision = int(digits) if digits.isdigit() and len(digits) <= MOST_DIGITS else -1
     if not 0 <= revision <= LARGEST_REVISION:
         raise HTTPError(400, MALFORMED, argument="X-Attendance-Revision")
