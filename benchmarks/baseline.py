@@ -34,7 +34,7 @@ RECORD_FIELDS = ("id", "bookingId", "sessionId", "status", "numberOfAttendees")
 FIGURES = ("total", "attended", "notAttended", "notSet", "numberOfAttendees")
 COLLECTOR_THRESHOLDS = (10_000, 10, 10)
 # Statements that are planned anew each time cost Postgres up to twice as much.
-SESSION_SETTINGS = {"jit": "off", "plan_cache_mode": "force_generic_plan"}
+SESSION_SETTINGS = {"jit": "off", "plan_cache_mode": "force_generic_plan", "enable_bitmapscan": "off"}
 # The pool would replace a connection that was idle for five minutes, or has run 50,000 statements.
 KEEP_CONNECTIONS = {"max_inactive_connection_lifetime": 0, "max_queries": 2**31}
 

@@ -26,6 +26,8 @@ SESSION_SETTINGS = {
     "jit": "off",
     # Statements are written for any value; planned again for each value, they take twice the time for the same plan.
     "plan_cache_mode": "force_generic_plan",
+    # A bitmap has no order: a page of a large booking would read and sort all its records, where most are small.
+    "enable_bitmapscan": "off",
     **LIFE_SETTINGS,
 }
 

@@ -24,6 +24,7 @@ SHOWN = {
     "role": SERVICE_ROLE,
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
+    "enable_bitmapscan": "off",
     "client_connection_check_interval": "1s",
     "statement_timeout": "1500ms",
 }
@@ -45,7 +46,7 @@ async def test_a_session_is_set_up_for_row_security_and_bounded_statements(datab
 async def test_without_a_role_a_session_has_the_limits_and_nothing_for_the_planner(database_url: str) -> None:
     connection = await Connector(database_url, role=None, statement_seconds=1.5).connect()
     shown = await show(connection, list(SHOWN))
-    assert shown == {**SHOWN, "role": "none", "jit": "on", "plan_cache_mode": "auto"}
+    assert shown == {**SHOWN, "role": "none", "jit": "on", "plan_cache_mode": "auto", "enable_bitmapscan": "on"}
     await connection.close()
 
 

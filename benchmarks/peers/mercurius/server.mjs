@@ -12,7 +12,7 @@ import { resolvers, schema } from "./schema.mjs";
 
 const { BENCHMARK_POOL, BENCHMARK_SECRET, BENCHMARK_SITE, BENCHMARK_DUTIES, BENCHMARK_LOG } = process.env;
 const hasDuties = Boolean(BENCHMARK_DUTIES);
-const settings = ["-c jit=off", "-c plan_cache_mode=force_generic_plan"];
+const settings = ["-c jit=off", "-c plan_cache_mode=force_generic_plan", "-c enable_bitmapscan=off"];
 const pool = new pg.Pool({
   max: Number(BENCHMARK_POOL),
   idleTimeoutMillis: 0,
