@@ -20,15 +20,18 @@ HEAD_START_SECONDS = 0.4
 # How long the client waits beyond the limit in Postgres. Without row security it must not be much longer: a pooler may
 # have dropped that limit.
 SPARE_SECONDS, SPARE_SECONDS_BEHIND_POOLER = 1.0, 0.2
-# In milliseconds; without it a statement runs on after its client is gone.
-LIFE_SETTINGS = {"client_connection_check_interval": "1000"}
+# Of all sessions, also of those that may be behind a pooler.
+COMMON_SETTINGS = {
+    # In milliseconds; without it a statement runs on after its client is gone.
+    "client_connection_check_interval": "1000",
+    # A bitmap has no order: a page of a large booking would read and sort all its records, where most are small.
+    "enable_bitmapscan": "off",
+}
 SESSION_SETTINGS = {
     "jit": "off",
     # Statements are written for any value; planned again for each value, they take twice the time for the same plan.
     "plan_cache_mode": "force_generic_plan",
-    # A bitmap has no order: a page of a large booking would read and sort all its records, where most are small.
-    "enable_bitmapscan": "off",
-    **LIFE_SETTINGS,
+    **COMMON_SETTINGS,
 }
 
 APPLICATION = {"application_name": "attendance"}
@@ -50,7 +53,7 @@ class Connector:
         self._pooler = Pooler()
         limit = {"statement_timeout": str(int(statement_seconds * 1000))}
         self._settings = SESSION_SETTINGS | limit
-        sent = LIFE_SETTINGS | limit if role is None else self._settings | {"role": role}
+        sent = COMMON_SETTINGS | limit if role is None else self._settings | {"role": role}
         spare = SPARE_SECONDS_BEHIND_POOLER if role is None else SPARE_SECONDS
         self._options: dict[str, Any] = {
             "connection_class": SiteConnection,

@@ -44,8 +44,8 @@ of_each_parent = pytest.mark.parametrize("of", LARGE)
 pytestmark = pytest.mark.one_server
 
 
-@pytest.fixture(scope="module")
-async def uneven(create_database: Callable[[], str]) -> AsyncIterator[Database]:
+@pytest.fixture(scope="module", params=[True, False], ids=["row security", "no row security"])
+async def uneven(create_database: Callable[[], str], request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     url = create_database()
     await migrate(url, row_security=False)
     owner = await asyncpg.connect(url)
@@ -54,8 +54,8 @@ async def uneven(create_database: Callable[[], str]) -> AsyncIterator[Database]:
         await owner.execute(FILL_LARGE, SITE, each[Property.BOOKING_ID], each[Property.SESSION_ID])
     await owner.execute("VACUUM ANALYZE attendance")
     await owner.close()
-    await migrate(url, row_security=True)
-    database = Database(url, pool_size=1, row_security=True)
+    await migrate(url, row_security=request.param)
+    database = Database(url, pool_size=1, row_security=request.param)
     await database.open()
     yield database
     await database.close()

@@ -43,10 +43,10 @@ async def test_a_session_is_set_up_for_row_security_and_bounded_statements(datab
     await connection.close()
 
 
-async def test_without_a_role_a_session_has_the_limits_and_nothing_for_the_planner(database_url: str) -> None:
+async def test_without_a_role_a_session_has_the_limits_and_no_generic_plans(database_url: str) -> None:
     connection = await Connector(database_url, role=None, statement_seconds=1.5).connect()
     shown = await show(connection, list(SHOWN))
-    assert shown == {**SHOWN, "role": "none", "jit": "on", "plan_cache_mode": "auto", "enable_bitmapscan": "on"}
+    assert shown == {**SHOWN, "role": "none", "jit": "on", "plan_cache_mode": "auto"}
     await connection.close()
 
 
